@@ -1,0 +1,173 @@
+// Package trace is the record of a run, simulated or real: what happened and
+// when, as JSON lines that a later version still reads.
+//
+// A trace begins with one Header and ends with one End; between them stand
+// the other records in the order in which they were completed (a violation is
+// written when it ends, with its start and duration). Nothing in a trace
+// depends on the machine that made it: the same build, scenario and seed give
+// the same bytes. docs/file-formats.md describes the format for users.
+package trace
+
+import (
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// Schema is the name and version of the format, the first field of a Header.
+// The number rises when a field changes its meaning or goes away; new fields
+// and new types of records may come without.
+const Schema = "dvms-trace/1"
+
+// Record is one line of a trace: one of the types below.
+type Record interface {
+	// Type is the value of the "type" field of the record's line.
+	Type() string
+}
+
+// Sink takes the records of a run as they are completed.
+type Sink interface {
+	Record(Record)
+}
+
+// Header says which run the trace is of.
+type Header struct {
+	Schema   string        // see Schema
+	Version  string        // of the program that made the run
+	Scenario string        // name of the scenario
+	Strategy string        // none, centralized, dvms, ...
+	Workload string        // gaussian, vmplaces, planetlab:DIR, ...
+	Seed     uint64        //
+	Hosts    int           //
+	VMs      int           //
+	Duration time.Duration // how long the run was meant to last
+}
+
+// Load is a sample of the whole cluster, taken at regular instants.
+type Load struct {
+	At         time.Duration
+	Demand     cluster.Millicores // sum over the VMs
+	Capacity   cluster.Millicores // sum over the hosts
+	Violated   int                // hosts whose VMs ask for more than they have
+	Migrations int                // migrations under way
+	Partitions int                // partitions alive (0 for other strategies)
+	Booked     int                // nodes reserved by a partition
+}
+
+// Violation is a time during which the VMs of a host asked for more than it
+// has. A violation that is still open when the run ends is cut there.
+type Violation struct {
+	At       time.Duration // when it began
+	Duration time.Duration
+	Host     string
+	Resource cluster.Resource   // cpu or memory: the first one exceeded at the beginning
+	Arrival  bool               // it began with the arrival of a migrating VM, not with a change of load
+	Lost     cluster.Millicores // most CPU that was missing at an instant
+	Open     bool               // it had not ended when the run ended
+}
+
+// Solve is one call of the placement solver.
+type Solve struct {
+	At        time.Duration // when it was asked for
+	Duration  time.Duration // simulated time charged for it
+	Node      string        // who asked
+	Partition string        // for which partition; empty if there are none
+	Nodes     int           // considered
+	VMs       int           // considered
+	Answer    string        // viable, already-viable, infeasible, exhausted, no-plan
+	Steps     int           // search steps spent
+	Moves     int           // migrations in the plan
+	Bytes     cluster.Bytes // memory moved by the plan
+	Reasons   string        // for infeasible: what ruled out how many placements
+}
+
+// Migration is one live migration.
+type Migration struct {
+	At        time.Duration // when it started
+	Duration  time.Duration
+	VM        string
+	From      string
+	To        string
+	FromSite  string
+	ToSite    string
+	Bytes     cluster.Bytes // sent in all rounds
+	Rounds    int           // of pre-copy, the stop-and-copy not counted
+	Downtime  time.Duration
+	Outcome   string // done, failed, or open when the run ended first
+	Partition string // on whose behalf; empty if there are no partitions
+	Reason    string // why, for a person: "node7 overloaded"
+}
+
+// Reconfiguration is the carrying out of one plan.
+type Reconfiguration struct {
+	At         time.Duration
+	Duration   time.Duration
+	Partition  string
+	Nodes      int
+	Migrations int
+	Outcome    string // done, aborted, or open when the run ended first
+}
+
+// Partition is the life of one iterative scheduling procedure, from the event
+// to the release of its members.
+type Partition struct {
+	At        time.Duration
+	Duration  time.Duration
+	ID        string // initiator and sequence number, as in "node7.3"
+	Initiator string
+	Members   []string // in the order of joining, at the end
+	Sites     int      // different sites among the members
+	Hops      int      // messages that carried the event
+	Merges    int
+	Solves    int
+	Outcome   string // solved, vanished, unsolvable, aborted, merged, lost, or open
+}
+
+// Starved sums up the run of a VM that at some time did not get the CPU that
+// it asked for. VMs that always got it have no record.
+type Starved struct {
+	VM       string
+	Duration time.Duration // for how long it got less than it asked for
+	Asked    float64       // core-seconds over the whole run
+	Lost     float64       // core-seconds asked for and not given
+}
+
+// End closes a trace. A trace without it was cut off.
+type End struct {
+	At         time.Duration // simulated time reached
+	Partial    bool          // the run was interrupted
+	Messages   int           // sent between nodes
+	Changes    int           // changes of load injected
+	Events     uint64        // processed by the simulation kernel
+	VMSeconds  float64       // core-seconds asked for by all VMs
+	LostShare  float64       // share of them not given, 0 to 1
+	Violations int           // for a check against the records: how many Violation records
+	Migrated   int           // how many Migration records
+}
+
+// Type names the record in its line.
+func (Header) Type() string { return "header" }
+
+// Type names the record in its line.
+func (Load) Type() string { return "load" }
+
+// Type names the record in its line.
+func (Violation) Type() string { return "violation" }
+
+// Type names the record in its line.
+func (Solve) Type() string { return "solve" }
+
+// Type names the record in its line.
+func (Migration) Type() string { return "migration" }
+
+// Type names the record in its line.
+func (Reconfiguration) Type() string { return "reconfiguration" }
+
+// Type names the record in its line.
+func (Partition) Type() string { return "partition" }
+
+// Type names the record in its line.
+func (Starved) Type() string { return "starved" }
+
+// Type names the record in its line.
+func (End) Type() string { return "end" }
