@@ -1,0 +1,191 @@
+package dvms_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/dvms-project/dvms/"
+
+// layers says what each package may import of this module. Imports point one
+// way: from the worlds that drive the decision code, to that code, to the model.
+var layers = []struct {
+	pkg    string
+	may    []string
+	reason string
+}{
+	{"cluster", nil, "the model is what everything else speaks of"},
+	{"placement", []string{"cluster"}, "a solver sees a configuration and nothing else"},
+	{"plan", []string{"cluster"}, "a plan must not depend on how its goal was found"},
+	{"plan/check", []string{"cluster", "plan"}, "a checker that shares code with what it checks shares its mistakes"},
+	{"monitor", []string{"cluster"}, "when to look is not what to do"},
+	{"overlay", []string{"cluster"}, "who is next does not depend on why"},
+	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
+	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol"}, "strategies are compared in the simulator, so they can't know it"},
+	{"sim", []string{"cluster"}, "a simulator that knows its schedulers can't be fair to them"},
+	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
+	{"report", []string{"cluster", "trace"}, "a report is made from traces alone"},
+	{"internal/java", nil, "it repeats the Java library, not DVMS"},
+	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
+	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
+	{"experiment", []string{"cluster", "experiment/injector", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
+}
+
+// pure are the packages of the decision code and the simulator. The same input
+// gives the same output, on any machine, at any time.
+var pure = []string{"cluster", "placement", "plan", "plan/check", "monitor", "overlay", "protocol", "strategy", "sim", "internal/java", "experiment/injector"}
+
+// bannedImports says which packages the pure ones must not import, and why.
+var bannedImports = map[string]string{
+	"crypto/rand": "random numbers come from a seed that is passed in",
+	"math/rand":   "its global source hides; use math/rand/v2 with a seed",
+	"net":         "messages are outputs; see protocol.Send",
+	"net/http":    "messages are outputs; see protocol.Send",
+	"os":          "files are opened by cmd, and passed in",
+	"os/exec":     "what takes long is an output; see protocol.Solve",
+	"os/signal":   "interrupts are cmd's to handle",
+	"sync":        "one goroutine owns the core",
+	"sync/atomic": "one goroutine owns the core",
+	"syscall":     "the core does no I/O",
+	"log":         "what happened is an output, or a trace record",
+	"log/slog":    "what happened is an output, or a trace record",
+}
+
+// bannedCalls says which functions the pure packages must not call, and why.
+var bannedCalls = map[string]string{
+	"time.Now":       "now is an argument of Step",
+	"time.Since":     "now is an argument of Step",
+	"time.Until":     "now is an argument of Step",
+	"time.Sleep":     "waiting is an output; see protocol.SetTimer",
+	"time.After":     "waiting is an output; see protocol.SetTimer",
+	"time.AfterFunc": "waiting is an output; see protocol.SetTimer",
+	"time.NewTimer":  "waiting is an output; see protocol.SetTimer",
+	"time.NewTicker": "waiting is an output; see protocol.SetTimer",
+	"time.Tick":      "waiting is an output; see protocol.SetTimer",
+}
+
+// seeded are the functions of math/rand/v2 that do not use its global source.
+var seeded = []string{"New", "NewPCG", "NewChaCha8", "NewZipf", "Rand", "PCG", "ChaCha8", "Source", "Zipf"}
+
+type source struct {
+	pkg  string // relative to the module
+	name string
+	file *ast.File
+}
+
+// sources parses every file of the module that is not a test.
+func sources(t *testing.T) (*token.FileSet, []source) {
+	t.Helper()
+	set := token.NewFileSet()
+	var all []source
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := entry.Name()
+		if entry.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "tools") {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(base, ".go") || strings.HasSuffix(base, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		all = append(all, source{path.Dir(filepath.ToSlash(name)), name, file})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no Go files found")
+	}
+	return set, all
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	set, all := sources(t)
+	for _, s := range all {
+		layer := slices.IndexFunc(layers, func(l struct {
+			pkg    string
+			may    []string
+			reason string
+		},
+		) bool {
+			return l.pkg == s.pkg
+		})
+		if layer < 0 {
+			if !strings.HasPrefix(s.pkg, "cmd/") {
+				t.Errorf("%s: package %s has no layer; add it to the list, with its reason", s.name, s.pkg)
+			}
+			continue
+		}
+		for _, spec := range s.file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			imported, ours := strings.CutPrefix(name, module)
+			if ours && !slices.Contains(layers[layer].may, imported) {
+				t.Errorf("%s: %s must not import %s: %s", set.Position(spec.Pos()), s.pkg, imported, layers[layer].reason)
+			}
+		}
+	}
+}
+
+func TestCoreIsPure(t *testing.T) {
+	set, all := sources(t)
+	seen := map[string]bool{}
+	for _, s := range all {
+		if !slices.Contains(pure, s.pkg) {
+			continue
+		}
+		seen[s.pkg] = true
+		for _, spec := range s.file.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			if reason, banned := bannedImports[name]; banned {
+				t.Errorf("%s: %s must not import %s: %s", set.Position(spec.Pos()), s.pkg, name, reason)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s: a goroutine in %s: the order in which goroutines run is not ours to choose", set.Position(n.Pos()), s.pkg)
+			case *ast.SelectorExpr:
+				x, ok := n.X.(*ast.Ident)
+				if !ok {
+					return true
+				}
+				call := x.Name + "." + n.Sel.Name
+				if reason, banned := bannedCalls[call]; banned {
+					t.Errorf("%s: %s in %s: %s", set.Position(n.Pos()), call, s.pkg, reason)
+				}
+				if x.Name == "rand" && importsRand(s.file) && !slices.Contains(seeded, n.Sel.Name) {
+					t.Errorf("%s: %s in %s draws from the global source; pass a seeded one", set.Position(n.Pos()), call, s.pkg)
+				}
+			}
+			return true
+		})
+	}
+	for _, pkg := range pure {
+		if !seen[pkg] {
+			t.Errorf("no files of %s were seen; is it still called that?", pkg)
+		}
+	}
+}
+
+func importsRand(f *ast.File) bool {
+	return slices.ContainsFunc(f.Imports, func(spec *ast.ImportSpec) bool {
+		return spec.Path.Value == `"math/rand/v2"` && spec.Name == nil
+	})
+}

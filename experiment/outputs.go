@@ -1,0 +1,175 @@
+package experiment
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/sim"
+	"github.com/dvms-project/dvms/strategy"
+	"github.com/dvms-project/dvms/trace"
+)
+
+// do carries out what a machine asks for.
+func (w *world) do(node int, outputs []protocol.Output) {
+	now := w.sim.Now()
+	for _, out := range outputs {
+		switch out := out.(type) {
+		case protocol.Send:
+			w.messages++
+			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.latency)
+		case protocol.Solve:
+			w.solve(node, out)
+		case protocol.Migrate:
+			w.migrate(node, out)
+		case protocol.SetTimer:
+			w.setTimer(node, out.Timer, out.At)
+		case protocol.Began:
+			w.partitions[out.Partition] = &procedure{began: now}
+		case protocol.Applying:
+			p := w.procedure(out.Partition)
+			p.applied, p.plan, p.active = now, out, true
+		case protocol.Ended:
+			w.ended(now, out)
+		default:
+			panic(fmt.Sprintf("experiment: unknown output %T", out))
+		}
+	}
+}
+
+// procedure returns what the run knows of a partition. The zero ID stands for
+// a scheduler without partitions.
+func (w *world) procedure(id protocol.PartitionID) *procedure {
+	if p, ok := w.partitions[id]; ok {
+		return p
+	}
+	if id == (protocol.PartitionID{}) {
+		return &w.central
+	}
+	return &procedure{} // it is over; what its members still do is not recorded
+}
+
+// solve calls the solver, and delivers its answer after the time that its
+// search steps are charged with.
+func (w *world) solve(node int, s protocol.Solve) {
+	set := w.spec.Scenario.Settings.Solver
+	now := w.sim.Now()
+	d := strategy.Decide(s.Reports, set.Budget)
+	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
+	w.sink.Record(trace.Solve{
+		At: now, Duration: took, Node: w.nodeName(node), Partition: w.partitionName(s.Partition),
+		Nodes: d.Nodes, VMs: d.VMs, Answer: d.Answer, Steps: d.Steps,
+		Moves: len(d.Plan.Actions), Bytes: d.Moved, Reasons: d.Reasons,
+	})
+	w.deliver(node, protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan}, now+took)
+}
+
+func (w *world) nodeName(node int) string {
+	if node >= len(w.hosts) {
+		return "service"
+	}
+	return hostName(node)
+}
+
+// partitionName is the name of a partition in traces: its initiator and a
+// number, as in node7.3.
+func (w *world) partitionName(id protocol.PartitionID) string {
+	if id == (protocol.PartitionID{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s.%d", hostName(int(id.Initiator)), id.Sequence)
+}
+
+// migrate starts a migration from a host, and tells the machine when it ends.
+func (w *world) migrate(node int, m protocol.Migrate) {
+	vm, target, now := sim.VMID(m.VM), sim.HostID(m.Target), w.sim.Now()
+	record := &trace.Migration{
+		At: now, VM: w.vms[vm].Name, From: hostName(node), To: hostName(int(target)),
+		FromSite: siteOf(sim.HostID(node)), ToSite: siteOf(target),
+		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
+	}
+	err := w.sim.Migrate(vm, target, func(done sim.Migration) {
+		delete(w.moving, vm)
+		if !done.Failed {
+			record.Outcome = "done"
+		}
+		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration(), done.Bytes, done.Rounds, done.Downtime
+		w.recordMigration(*record)
+		w.step(node, protocol.Migrated{VM: m.VM, OK: !done.Failed})
+	})
+	if err != nil {
+		w.recordMigration(*record)
+		w.deliver(node, protocol.Migrated{VM: m.VM}, now)
+		return
+	}
+	w.moving[vm] = record
+}
+
+func (w *world) recordMigration(record trace.Migration) {
+	w.migrated++
+	w.sink.Record(record)
+}
+
+// reason says to a person why a VM moves.
+func (w *world) reason(node int, m protocol.Migrate) string {
+	h := &w.hosts[node]
+	asked := cluster.Of(h.demand, w.sim.MemoryUsed(sim.HostID(node)))
+	over, exceeded := asked.Exceeding(h.usable)
+	switch {
+	case m.Bypass:
+		return "breaks a cycle"
+	case !exceeded:
+		return "makes room on " + hostName(node)
+	case over == cluster.Memory:
+		return fmt.Sprintf("%s overloaded: memory %v of %v", hostName(node), asked.Memory(), h.usable.Memory())
+	default:
+		return fmt.Sprintf("%s overloaded: cpu %v of %v", hostName(node), asked.CPU(), h.usable.CPU())
+	}
+}
+
+// ended records the end of a procedure. Only the first word counts: a member
+// may give up for lost what its leader has ended.
+func (w *world) ended(now time.Duration, e protocol.Ended) {
+	if e.Partition == (protocol.PartitionID{}) {
+		if w.central.active {
+			w.recordReconfiguration(now, e.Partition, &w.central, planOutcome(e.Outcome))
+			w.central.active = false
+		}
+		return
+	}
+	p, ok := w.partitions[e.Partition]
+	if !ok {
+		return
+	}
+	if p.active {
+		w.recordReconfiguration(now, e.Partition, p, planOutcome(e.Outcome))
+	}
+	w.recordPartition(now, e.Partition, p, e, e.Outcome.String())
+	delete(w.partitions, e.Partition)
+}
+
+func planOutcome(o protocol.Outcome) string {
+	if o == protocol.SolvedOutcome {
+		return "done"
+	}
+	return "aborted"
+}
+
+func (w *world) recordReconfiguration(now time.Duration, id protocol.PartitionID, p *procedure, outcome string) {
+	w.sink.Record(trace.Reconfiguration{
+		At: p.applied, Duration: now - p.applied, Partition: w.partitionName(id),
+		Nodes: p.plan.Nodes, Migrations: p.plan.Migrations, Outcome: outcome,
+	})
+}
+
+func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *procedure, e protocol.Ended, outcome string) {
+	members := make([]string, len(e.Members))
+	for i, m := range e.Members {
+		members[i] = hostName(int(m))
+	}
+	w.sink.Record(trace.Partition{
+		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
+		Members: members, Sites: 1, Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
+	})
+}

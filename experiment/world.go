@@ -1,0 +1,349 @@
+package experiment
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/experiment/injector"
+	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/sim"
+	"github.com/dvms-project/dvms/strategy"
+	"github.com/dvms-project/dvms/trace"
+)
+
+// world is one run: the simulated data centre, a machine on each node, and
+// what is under way between them.
+type world struct {
+	spec    Spec
+	sim     *sim.Simulation
+	monitor monitor.Settings
+	sink    trace.Sink
+
+	hosts    []hostState
+	capacity cluster.Millicores // of all hosts
+	demand   cluster.Millicores // of all VMs
+	machines []strategy.Machine // by node; a service node comes after the hosts
+	vms      []cluster.VM       // as they were at the start
+	changes  injector.Source
+	next     injector.Change // the next change of load
+
+	violations *violations
+
+	inputs     slab[delivery]
+	partitions map[protocol.PartitionID]*procedure
+	central    procedure                     // the run of a scheduler without partitions
+	moving     map[sim.VMID]*trace.Migration // those under way
+
+	latency  time.Duration
+	messages int
+	changed  int
+	migrated int
+}
+
+// hostState is what the run keeps of each host beside the simulation.
+type hostState struct {
+	machine int
+	usable  cluster.Resources // what the monitor lets VMs ask for
+	phase   time.Duration     // of the monitor
+	demand  cluster.Millicores
+	stale   bool // it has changed since its machine was told
+	looking bool // the monitor's next look is planned
+}
+
+// procedure is what the run knows of a partition, or of a central run.
+type procedure struct {
+	began   time.Duration
+	applied time.Duration
+	plan    protocol.Applying
+	active  bool // a plan is being carried out
+}
+
+// delivery is an input on its way to a node.
+type delivery struct {
+	node  int
+	input protocol.Input
+}
+
+// slab keeps values that events refer to by number.
+type slab[T any] struct {
+	values []T
+	free   []uint64
+}
+
+func (s *slab[T]) put(v T) uint64 {
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		s.values[i] = v
+		return i
+	}
+	s.values = append(s.values, v)
+	return uint64(len(s.values) - 1)
+}
+
+func (s *slab[T]) take(i uint64) T {
+	v := s.values[i]
+	var zero T
+	s.values[i] = zero
+	s.free = append(s.free, i)
+	return v
+}
+
+// The kinds of events of a run, as handlers of the simulation.
+type (
+	changeDue  world // the injector's next change of load
+	inputDue   world // an input reaches a machine; the argument is its number
+	lookDue    world // the monitor looks at a host; the argument is the host
+	timerFired world // a machine's timer; the argument is node and timer
+	sampleDue  world // the load is recorded
+)
+
+func newWorld(spec Spec, sink trace.Sink) (*world, error) {
+	s := &spec.Scenario
+	nodes := s.nodes()
+	p, err := populate(spec, nodes)
+	if err != nil {
+		return nil, err
+	}
+	w := &world{
+		spec: spec, sim: sim.NewWith(s.Settings.sim()), monitor: s.Settings.monitor(), sink: sink,
+		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
+		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, latency: time.Duration(s.Settings.Latency),
+	}
+	phases := injector.Stream(spec.Seed, "experiment/monitor-phases")
+	capacity := make([]cluster.Resources, len(nodes))
+	for i, n := range nodes {
+		w.sim.AddHost(sim.HostSpec{
+			Name: n.Name, CPU: n.Capacity.CPU(), Memory: n.Capacity.Memory(), Up: s.Hosts.Network, Down: s.Hosts.Network,
+		})
+		w.hosts[i] = hostState{
+			usable: w.monitor.Usable(n.Capacity), stale: true,
+			phase: time.Duration(phases.Int64N(int64(w.monitor.Period))),
+		}
+		capacity[i] = n.Capacity
+		w.capacity += n.Capacity.CPU()
+	}
+	for i, v := range p.vms {
+		w.sim.AddVM(sim.VMSpec{
+			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: v.VCPUs, Memory: v.Demand.Memory(),
+			DirtyRate: v.DirtyRate, Demand: v.Demand.CPU(), MigrationSpeed: p.speeds[i],
+		})
+	}
+	w.violations = newViolations(capacity, func(h int) string { return nodes[h].Name }, sink)
+	w.machines, err = machines(spec, nodes)
+	return w, err
+}
+
+// machines returns what the strategy runs on each node.
+func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
+	names := make([]string, len(nodes))
+	ids := make([]cluster.NodeID, len(nodes))
+	for i, n := range nodes {
+		names[i], ids[i] = n.Name, n.ID
+	}
+	var all []strategy.Machine
+	switch spec.Strategy {
+	case "none":
+	case "centralized":
+		for _, id := range ids {
+			all = append(all, strategy.NewWorker(id))
+		}
+		service := cluster.NodeID(len(nodes))
+		all = append(all, strategy.NewCentralized(service, ids, spec.Scenario.Settings.centralized()))
+	case "dvms":
+		ring := overlay.HashedRing(names)
+		for _, id := range ids {
+			all = append(all, protocol.New(id, spec.Scenario.Settings.protocol(), ring, spec.Seed))
+		}
+	default:
+		return nil, &KeyError{Key: "strategies", Err: fmt.Errorf("%q is not a strategy", spec.Strategy)}
+	}
+	return all, nil
+}
+
+// start writes the header and plans the first events.
+func (w *world) start() {
+	s := &w.spec.Scenario
+	law := s.Workload.Law
+	if s.Workload.recorded() {
+		law += ":" + s.Workload.Traces
+	}
+	w.sink.Record(trace.Header{
+		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
+		Seed: w.spec.Seed, Hosts: len(w.hosts), VMs: len(w.vms), Duration: time.Duration(s.Duration),
+	})
+	w.sim.OnChange(w.hostChanged)
+	for h := range w.hosts {
+		w.hostChanged(sim.HostID(h))
+	}
+	w.sim.At(0, (*sampleDue)(w), 0)
+	w.planChange()
+	if w.spec.Strategy == "centralized" {
+		service := len(w.hosts)
+		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
+	}
+}
+
+// planChange takes the next change of load from the injector.
+func (w *world) planChange() {
+	next, ok := w.changes.Next()
+	if ok {
+		w.next = next
+		w.sim.At(next.At, (*changeDue)(w), 0)
+	}
+}
+
+// Handle changes the load of a VM.
+func (c *changeDue) Handle(time.Duration, uint64) {
+	w := (*world)(c)
+	w.changed++
+	w.sim.SetDemand(sim.VMID(w.next.VM), w.next.CPU)
+	w.planChange()
+}
+
+// hostChanged is called when a host's VMs, or what they ask for, have changed.
+func (w *world) hostChanged(id sim.HostID) {
+	h := &w.hosts[id]
+	now := w.sim.Now()
+	demand := w.sim.Demand(id)
+	w.demand += demand - h.demand
+	h.demand, h.stale = demand, true
+	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
+	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
+	if !h.looking && w.spec.Strategy == "dvms" && !asked.Within(h.usable) {
+		h.looking = true
+		w.sim.At(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
+	}
+}
+
+// Handle is a look of the monitor. Looks at hosts that are not overloaded
+// would do nothing, and are left out.
+func (l *lookDue) Handle(now time.Duration, host uint64) {
+	w := (*world)(l)
+	id := sim.HostID(host)
+	h := &w.hosts[id]
+	if cluster.Of(h.demand, w.sim.MemoryUsed(id)).Within(h.usable) {
+		h.looking = false
+		return
+	}
+	w.sim.At(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
+	w.step(int(id), protocol.Overloaded{})
+}
+
+// step gives a machine an input, after telling it what its host hosts if that
+// has changed, and does what the machine asks for.
+func (w *world) step(node int, in protocol.Input) {
+	m := w.machines[node]
+	now := w.sim.Now()
+	if node < len(w.hosts) && w.hosts[node].stale {
+		w.hosts[node].stale = false
+		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
+	}
+	w.do(node, m.Step(now, in))
+}
+
+// local is what the hypervisor of a host says.
+func (w *world) local(id sim.HostID) protocol.Local {
+	hosted := w.sim.Hosted(id)
+	l := protocol.Local{Capacity: w.hosts[id].usable, VMs: make([]cluster.VM, len(hosted))}
+	for i, vm := range hosted {
+		l.VMs[i] = w.vms[vm]
+		l.VMs[i].Demand[cluster.CPU] = int64(w.sim.VM(vm).Demand)
+	}
+	return l
+}
+
+// deliver plans an input.
+func (w *world) deliver(node int, in protocol.Input, at time.Duration) {
+	w.sim.At(at, (*inputDue)(w), w.inputs.put(delivery{node, in}))
+}
+
+// Handle gives a machine its input.
+func (i *inputDue) Handle(_ time.Duration, number uint64) {
+	w := (*world)(i)
+	d := w.inputs.take(number)
+	w.step(d.node, d.input)
+}
+
+func (w *world) setTimer(node int, t protocol.Timer, at time.Duration) {
+	w.sim.At(at, (*timerFired)(w), uint64(node)<<8|uint64(t))
+}
+
+// Handle fires a timer.
+func (t *timerFired) Handle(_ time.Duration, arg uint64) {
+	(*world)(t).step(int(arg>>8), protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
+}
+
+// Handle records the load of the whole data centre.
+func (s *sampleDue) Handle(now time.Duration, _ uint64) {
+	w := (*world)(s)
+	booked := 0
+	for _, m := range w.machines {
+		if n, ok := m.(*protocol.Node); ok {
+			if _, held := n.Booked(); held {
+				booked++
+			}
+		}
+	}
+	w.sink.Record(trace.Load{
+		At: now, Demand: w.demand, Capacity: w.capacity, Violated: w.violations.open,
+		Migrations: len(w.moving), Partitions: len(w.partitions), Booked: booked,
+	})
+	w.sim.At(now+time.Duration(w.spec.Scenario.Settings.Sample), s, 0)
+}
+
+// finish ends what is still open and closes the trace.
+func (w *world) finish(partial bool) {
+	now := w.sim.Now()
+	w.violations.cut(now)
+	w.finishProcedures(now)
+	var asked, lost float64
+	for i := range w.vms {
+		d := w.sim.Delivered(sim.VMID(i))
+		asked += float64(d.Asked)
+		lost += float64(d.Lost)
+		if d.Lost > 0 {
+			w.sink.Record(trace.Starved{VM: w.vms[i].Name, Duration: d.Short, Asked: float64(d.Asked), Lost: float64(d.Lost)})
+		}
+	}
+	share := 0.0
+	if asked > 0 {
+		share = lost / asked
+	}
+	w.sink.Record(trace.End{
+		At: now, Partial: partial, Messages: w.messages, Changes: w.changed, Events: w.sim.Events(),
+		VMSeconds: asked, LostShare: share, Violations: w.violations.recorded, Migrated: w.migrated,
+	})
+}
+
+// finishProcedures records what is under way when the run ends.
+func (w *world) finishProcedures(now time.Duration) {
+	for vm := range w.vms {
+		if record, ok := w.moving[sim.VMID(vm)]; ok {
+			record.Outcome, record.Duration = "open", now-record.At
+			w.recordMigration(*record)
+		}
+	}
+	ids := make([]protocol.PartitionID, 0, len(w.partitions))
+	for id := range w.partitions {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b protocol.PartitionID) int {
+		return cmp.Or(cmp.Compare(w.partitions[a].began, w.partitions[b].began), a.Compare(b))
+	})
+	for _, id := range ids {
+		p := w.partitions[id]
+		if p.active {
+			w.recordReconfiguration(now, id, p, "open")
+		}
+		w.recordPartition(now, id, p, protocol.Ended{Members: []cluster.NodeID{id.Initiator}}, "open")
+	}
+	if w.central.active {
+		w.recordReconfiguration(now, protocol.PartitionID{}, &w.central, "open")
+	}
+}

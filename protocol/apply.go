@@ -1,0 +1,198 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
+)
+
+// departure is a VM that is to leave this node by order of a leader.
+type departure struct {
+	vm        cluster.VMID
+	target    cluster.NodeID
+	partition PartitionID
+	epoch     Epoch
+	leader    cluster.NodeID
+	action    int // index into the leader's plan
+	bypass    bool
+	running   bool          // the target has promised room and the migration has started
+	overdue   time.Duration // when to give up waiting for the target's promise
+}
+
+// arrival is room that this node has promised to a VM.
+type arrival struct {
+	vm      cluster.VMID
+	demand  cluster.Resources
+	source  cluster.NodeID
+	overdue time.Duration // when to take the promise back
+}
+
+// apply starts to carry out a plan.
+func (n *Node) apply(now time.Duration, p plan.Plan) {
+	b := &n.booking
+	b.phase, b.plan = applying, p
+	b.runner = plan.NewRunner(p, n.settings.Concurrent)
+	n.emit(Applying{Partition: b.id, Nodes: len(b.members), Migrations: len(p.Actions)})
+	n.set(RenewTimer, now+n.settings.Renew)
+	n.dispatch(now)
+}
+
+// dispatch orders every action that may start now, or ends the procedure when
+// there is nothing left to wait for.
+func (n *Node) dispatch(now time.Duration) {
+	b := &n.booking
+	n.set(PhaseTimer, now+n.settings.ActionLimit)
+	for _, i := range b.runner.Ready() {
+		b.runner.Start(i)
+		a := b.plan.Actions[i]
+		n.send(a.Source, Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
+	}
+	if !b.runner.Finished() {
+		return
+	}
+	if b.runner.Aborted() {
+		n.end(now, Aborted)
+	} else {
+		n.end(now, SolvedOutcome)
+	}
+}
+
+// actionDone takes the end of an action, at the leader.
+func (n *Node) actionDone(now time.Duration, m Message, d Done) {
+	b := &n.booking
+	if !n.leads(m, applying) || !b.runner.Running(d.Action) {
+		return
+	}
+	if d.OK {
+		b.runner.Done(d.Action)
+	} else {
+		b.runner.Failed(d.Action)
+	}
+	n.dispatch(now)
+}
+
+// holds reports whether m is about the very reservation that this node has
+// now: same partition, same epoch, not about to end.
+func (n *Node) holds(m Message) bool {
+	b := &n.booking
+	return n.booked && !b.over && b.id == m.Partition && b.epoch == m.Epoch
+}
+
+// ordered acts, at the source, on the leader's order to migrate a VM: it asks
+// the target for room.
+func (n *Node) ordered(now time.Duration, m Message, o Order) {
+	i := slices.IndexFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == o.VM })
+	leaving := slices.ContainsFunc(n.departures, func(d departure) bool { return d.vm == o.VM })
+	if !n.holds(m) || m.From != n.booking.leader || i < 0 || leaving {
+		n.sendAbout(m.From, m.Partition, m.Epoch, Done{Action: o.Action})
+		return
+	}
+	n.departures = append(n.departures, departure{
+		vm: o.VM, target: o.Target, partition: m.Partition, epoch: m.Epoch, leader: m.From,
+		action: o.Action, bypass: o.Bypass, overdue: now + n.settings.Collect,
+	})
+	n.set(ActionTimer, n.nextOverdue())
+	n.send(o.Target, Admit{VM: o.VM, Demand: n.local.VMs[i].Demand})
+}
+
+// admit acts, at the target, on a source's request for room. Room is promised
+// in memory, which can't be shared; the plan has seen to it that the CPU
+// suffices for what the VMs asked for when it was made.
+func (n *Node) admit(now time.Duration, m Message, a Admit) {
+	memory := n.usage.Plus(n.Promised()).Plus(a.Demand).Memory()
+	known := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.vm == a.VM })
+	ok := n.holds(m) && !known && memory <= n.local.Capacity.Memory()
+	if ok {
+		n.arrivals = append(n.arrivals, arrival{a.VM, a.Demand, m.From, now + n.settings.ActionLimit})
+		n.set(ActionTimer, n.nextOverdue())
+	}
+	n.sendAbout(m.From, m.Partition, m.Epoch, Admitted{VM: a.VM, OK: ok})
+}
+
+// admitted starts the migration, at the source, if the target has promised
+// room and the reservation is still the one under which it was ordered.
+func (n *Node) admitted(m Message, a Admitted) {
+	i := n.departing(a.VM)
+	if i < 0 || n.departures[i].running || n.departures[i].target != m.From {
+		if a.OK {
+			n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: a.VM})
+		}
+		return
+	}
+	d := &n.departures[i]
+	if !a.OK || !n.holds(m) || d.partition != m.Partition || d.epoch != m.Epoch {
+		n.departed(i, false)
+		return
+	}
+	d.running = true
+	n.emit(Migrate{VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
+}
+
+// migrated takes the end of a migration from the hypervisor, at the source.
+func (n *Node) migrated(m Migrated) {
+	if i := n.departing(m.VM); i >= 0 && n.departures[i].running {
+		n.departed(i, m.OK)
+	}
+}
+
+// departing returns the position of a VM among the departures, or -1.
+func (n *Node) departing(vm cluster.VMID) int {
+	return slices.IndexFunc(n.departures, func(d departure) bool { return d.vm == vm })
+}
+
+// departed ends a departure: the target drops its promise, and the leader
+// hears how it went.
+func (n *Node) departed(i int, ok bool) {
+	d := n.departures[i]
+	n.departures = slices.Delete(slices.Clone(n.departures), i, i+1)
+	n.sendAbout(d.target, d.partition, d.epoch, Settled{VM: d.vm})
+	n.sendAbout(d.leader, d.partition, d.epoch, Done{Action: d.action, OK: ok})
+	n.freeIfOver()
+}
+
+// settled drops a promise, at the target: the VM is here, or will not come.
+func (n *Node) settled(m Message, s Settled) {
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
+		return a.vm == s.VM && a.source == m.From
+	})
+	n.freeIfOver()
+}
+
+func (n *Node) freeIfOver() {
+	if n.booked && n.booking.over {
+		n.free()
+	}
+}
+
+// nextOverdue returns the first instant at which a local action is overdue, or
+// 0. A migration under way is its hypervisor's to end.
+func (n *Node) nextOverdue() (first time.Duration) {
+	for _, d := range n.departures {
+		if !d.running && (first == 0 || d.overdue < first) {
+			first = d.overdue
+		}
+	}
+	for _, a := range n.arrivals {
+		if first == 0 || a.overdue < first {
+			first = a.overdue
+		}
+	}
+	return first
+}
+
+// actionsOverdue gives up departures whose target did not answer, and takes
+// back promises whose VM did not come.
+func (n *Node) actionsOverdue(now time.Duration) {
+	for i := len(n.departures) - 1; i >= 0; i-- {
+		if d := n.departures[i]; !d.running && d.overdue <= now {
+			n.departed(i, false)
+		}
+	}
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.overdue <= now })
+	n.freeIfOver()
+	if next := n.nextOverdue(); next != 0 {
+		n.set(ActionTimer, next)
+	}
+}

@@ -1,0 +1,162 @@
+package protocol
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// PartitionID identifies a procedure and the partition that it reserves: the
+// node where its event arose, and a number that this node never uses again.
+type PartitionID struct {
+	Initiator cluster.NodeID
+	Sequence  uint32
+}
+
+// String prints the name of the event, as in e1.2: the second of node 1.
+func (p PartitionID) String() string { return fmt.Sprintf("e%d.%d", p.Initiator, p.Sequence) }
+
+// Compare orders partitions; of two that may merge, the lower one acts.
+func (p PartitionID) Compare(o PartitionID) int {
+	return cmp.Or(cmp.Compare(p.Initiator, o.Initiator), cmp.Compare(p.Sequence, o.Sequence))
+}
+
+// Epoch counts the changes of members and leader of a partition. It never falls.
+type Epoch uint32
+
+// State says whether a partition can grow.
+type State uint8
+
+// The states of a partition.
+const (
+	Grow       State = iota // its event looks for a free node
+	CannotGrow              // its event has seen all nodes, and looks for a free node or a partition to merge with
+)
+
+func (s State) String() string {
+	if s == Grow {
+		return "GROW"
+	}
+	return "CNGROW"
+}
+
+// Outcome says how a procedure ended.
+type Outcome uint8
+
+// The outcomes of a procedure.
+const (
+	SolvedOutcome Outcome = iota // a plan was carried out
+	Vanished                     // the event no longer held: a success without a plan
+	Unsolvable                   // no placement with the nodes that could be had
+	Aborted                      // an action of the plan failed
+	MergedAway                   // its members and its event are now another partition's
+	Lost                         // its leader fell silent, or its event did
+)
+
+var outcomeNames = []string{"solved", "vanished", "unsolvable", "aborted", "merged", "lost"}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// Tally counts what a procedure took.
+type Tally struct {
+	Hops   int // messages that carried its event
+	Solves int // calls of the solver
+	Merges int // partitions that it took in
+}
+
+// Message is what one node tells another about a partition.
+type Message struct {
+	From      cluster.NodeID
+	Partition PartitionID
+	Epoch     Epoch
+	Body      Body
+}
+
+// Body is the content of a message: one of the types below, or one of another
+// strategy that shares the wire. What a body refers to is never changed.
+type Body any
+
+// Event travels along the overlay and looks for a node that joins.
+type Event struct {
+	State   State
+	Leader  cluster.NodeID
+	Members []cluster.NodeID // in the order in which they joined
+	Round   int              // hops since it last left its leader or initiator
+	Tally   Tally
+}
+
+// Lead tells a member who leads it now. The answer is Report or Refuse.
+type Lead struct {
+	Members []cluster.NodeID
+	// Absorbed is the partition, and its epoch, whose members this one takes
+	// over in a merge. It is the zero value otherwise.
+	Absorbed      PartitionID
+	AbsorbedEpoch Epoch
+}
+
+// Report tells a leader all that it needs to solve.
+type Report struct {
+	Node  cluster.NodeID
+	Local Local
+	Holds bool // the node is overloaded
+}
+
+// Refuse answers Lead: the node is not, or no longer, in that partition.
+type Refuse struct{}
+
+// Stuck tells members that the partition is CNGROW.
+type Stuck struct{}
+
+// Returned tells the leader that its CNGROW event came back to the initiator.
+type Returned struct{ Tally Tally }
+
+// Renew keeps the members' leases alive.
+type Renew struct{}
+
+// Release frees a member.
+type Release struct{ Outcome Outcome }
+
+// Merge asks the leader of a CNGROW partition to give it away to another one.
+type Merge struct {
+	Into      PartitionID
+	IntoEpoch Epoch
+	Members   []cluster.NodeID // of the partition that asks
+}
+
+// Merged answers Merge.
+type Merged struct {
+	Into    PartitionID
+	OK      bool
+	Members []cluster.NodeID // of the partition that is given away
+	Tally   Tally
+}
+
+// Order tells the source of an action of the plan to start it.
+type Order struct {
+	Action int // index into the plan
+	VM     cluster.VMID
+	Target cluster.NodeID
+	Bypass bool
+}
+
+// Done tells the leader that an action has ended.
+type Done struct {
+	Action int
+	OK     bool
+}
+
+// Admit asks the target of a migration to promise room.
+type Admit struct {
+	VM     cluster.VMID
+	Demand cluster.Resources
+}
+
+// Admitted answers Admit.
+type Admitted struct {
+	VM cluster.VMID
+	OK bool
+}
+
+// Settled tells the target that the migration has ended, and its promise.
+type Settled struct{ VM cluster.VMID }

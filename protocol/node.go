@@ -1,0 +1,239 @@
+package protocol
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
+)
+
+// Settings of a node. All nodes of a cluster should have the same.
+type Settings struct {
+	Lease   time.Duration // a member that hears nothing for so long frees itself
+	Renew   time.Duration // how often a leader renews the leases
+	Collect time.Duration // how long a leader waits for reports, and for an answer to Merge
+	// SolveLimit and ActionLimit end the wait for a solver or a migration
+	// that never answers.
+	SolveLimit  time.Duration
+	ActionLimit time.Duration
+	// BackoffMin and BackoffMax bound the wait before an event that could not
+	// be solved is raised again.
+	BackoffMin time.Duration
+	BackoffMax time.Duration
+	// Concurrent is the most migrations that a node takes part in at once.
+	Concurrent int
+}
+
+// Defaults returns the settings that fit a local network.
+func Defaults() Settings {
+	return Settings{
+		Lease:       5 * time.Second,
+		Renew:       time.Second,
+		Collect:     time.Second,
+		SolveLimit:  time.Minute,
+		ActionLimit: 5 * time.Minute,
+		BackoffMin:  2 * time.Second,
+		BackoffMax:  time.Minute,
+		Concurrent:  2,
+	}
+}
+
+// Validate returns an error that names the first setting that can't be used.
+func (s Settings) Validate() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"lease", s.Lease},
+		{"renew", s.Renew},
+		{"collect", s.Collect},
+		{"solve_limit", s.SolveLimit},
+		{"action_limit", s.ActionLimit},
+		{"backoff_min", s.BackoffMin},
+		{"backoff_max", s.BackoffMax},
+	} {
+		if d.value <= 0 {
+			return fmt.Errorf("%s: %v is not a positive duration", d.name, d.value)
+		}
+	}
+	switch {
+	case s.Renew >= s.Lease:
+		return fmt.Errorf("renew: %v is not shorter than the lease of %v", s.Renew, s.Lease)
+	case s.BackoffMax < s.BackoffMin:
+		return fmt.Errorf("backoff_max: %v is shorter than backoff_min, %v", s.BackoffMax, s.BackoffMin)
+	case s.Concurrent < 1:
+		return fmt.Errorf("concurrent: %d migrations a node is less than 1", s.Concurrent)
+	}
+	return nil
+}
+
+// Node is one node of the procedure. Its zero value is not usable; see New.
+type Node struct {
+	id       cluster.NodeID
+	settings Settings
+	overlay  overlay.Overlay
+	random   rand.PCG
+
+	local Local
+	usage cluster.Resources // of the VMs in local
+
+	sequence uint32 // of the last event raised here
+	booked   bool
+	booking  booking // meaningful while booked
+
+	backoff time.Duration // the last wait after an event that could not be solved, or 0
+	retryAt time.Duration // no event is raised before
+
+	departures []departure // of VMs that are to leave this node
+	arrivals   []arrival   // room promised to VMs that are to come
+
+	alarms [numTimers]alarm
+
+	out  []Output
+	self []Message // that the node sends to itself
+}
+
+// New returns a free node. seed feeds the jitter of its back-off.
+func New(id cluster.NodeID, settings Settings, o overlay.Overlay, seed uint64) *Node {
+	n := &Node{id: id, settings: settings, overlay: o}
+	n.random.Seed(seed, uint64(id))
+	return n
+}
+
+// Booked returns the partition that holds the node. ok is false if it is free.
+func (n *Node) Booked() (id PartitionID, ok bool) { return n.booking.id, n.booked }
+
+// Members returns the partition's members, as far as the node knows.
+func (n *Node) Members() []cluster.NodeID { return n.booking.members }
+
+// State returns the state of the partition that holds the node.
+func (n *Node) State() State { return n.booking.state }
+
+// Epoch returns the epoch at which the node is booked.
+func (n *Node) Epoch() Epoch { return n.booking.epoch }
+
+// Leader returns the leader of the partition that holds the node.
+func (n *Node) Leader() cluster.NodeID { return n.booking.leader }
+
+// Promised returns the room that the node has promised to incoming VMs.
+func (n *Node) Promised() (sum cluster.Resources) {
+	for _, a := range n.arrivals {
+		sum = sum.Plus(a.demand)
+	}
+	return sum
+}
+
+// overloaded reports whether the VMs ask for more than the node has.
+func (n *Node) overloaded() bool { return !n.usage.Within(n.local.Capacity) }
+
+// busy reports whether migrations from or to this node are under way.
+func (n *Node) busy() bool { return len(n.departures)+len(n.arrivals) > 0 }
+
+func (n *Node) emit(o Output) { n.out = append(n.out, o) }
+
+// send sends a message about the partition that holds the node.
+func (n *Node) send(to cluster.NodeID, body Body) {
+	n.sendAbout(to, n.booking.id, n.booking.epoch, body)
+}
+
+func (n *Node) sendAbout(to cluster.NodeID, id PartitionID, epoch Epoch, body Body) {
+	m := Message{From: n.id, Partition: id, Epoch: epoch, Body: body}
+	if to == n.id {
+		n.self = append(n.self, m)
+		return
+	}
+	n.emit(Send{To: to, Message: m})
+}
+
+// tellOthers sends a message to all members but this node.
+func (n *Node) tellOthers(body Body) {
+	for _, member := range n.booking.members {
+		if member != n.id {
+			n.send(member, body)
+		}
+	}
+}
+
+// observe takes what the hypervisor says of this node. A change of what its
+// VMs ask for makes an event that could not be solved worth another try.
+func (n *Node) observe(local Local) {
+	usage := local.usage()
+	if usage != n.usage || local.Capacity != n.local.Capacity {
+		n.backoff, n.retryAt = 0, 0
+	}
+	n.local, n.usage = local, usage
+}
+
+// backOff makes the node wait before it raises an event again: twice as long
+// each time, less a random part, so that nodes which gave up together do not
+// come back together.
+func (n *Node) backOff(now time.Duration) {
+	n.backoff = min(max(2*n.backoff, n.settings.BackoffMin), n.settings.BackoffMax)
+	jitter := time.Duration(rand.New(&n.random).Int64N(int64(n.backoff)/2 + 1))
+	n.retryAt = now + n.backoff - jitter
+}
+
+// receive acts on a message.
+func (n *Node) receive(now time.Duration, m Message) {
+	switch body := m.Body.(type) {
+	case Event:
+		n.event(now, m, body)
+	case Lead:
+		n.led(now, m, body)
+	case Report:
+		n.reported(now, m, body)
+	case Refuse:
+		n.refused(now, m)
+	case Stuck:
+		n.stuck(now, m)
+	case Returned:
+		n.cameBack(now, m, body)
+	case Renew:
+		n.renewed(now, m)
+	case Release:
+		n.released(now, m, body)
+	case Merge:
+		n.askedToMerge(now, m, body)
+	case Merged:
+		n.merged(now, m, body)
+	case Order:
+		n.ordered(now, m, body)
+	case Done:
+		n.actionDone(now, m, body)
+	case Admit:
+		n.admit(now, m, body)
+	case Admitted:
+		n.admitted(m, body)
+	case Settled:
+		n.settled(m, body)
+	default:
+		panic(fmt.Sprintf("protocol: unknown message %T", body))
+	}
+}
+
+// without returns members less one.
+func without(members []cluster.NodeID, one cluster.NodeID) []cluster.NodeID {
+	rest := make([]cluster.NodeID, 0, len(members))
+	for _, m := range members {
+		if m != one {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+// with returns members and those of more that are not among them, in a slice
+// of its own.
+func with(members []cluster.NodeID, more ...cluster.NodeID) []cluster.NodeID {
+	all := make([]cluster.NodeID, len(members), len(members)+len(more))
+	copy(all, members)
+	for _, m := range more {
+		if !slices.Contains(members, m) {
+			all = append(all, m)
+		}
+	}
+	return all
+}

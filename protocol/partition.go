@@ -1,0 +1,375 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
+)
+
+// phase is what a booked node does for its partition. All phases but member
+// are the leader's.
+type phase uint8
+
+const (
+	member     phase = iota
+	waiting          // its event travels
+	collecting       // members report
+	solving          // the solver is at work
+	applying         // the plan is carried out
+	merging          // another leader is asked to merge
+)
+
+// booking is a reservation: what a booked node knows of its partition.
+//
+// Invariant: leader is this node if and only if phase is not member, until the
+// reservation is over.
+type booking struct {
+	id      PartitionID
+	epoch   Epoch
+	state   State
+	leader  cluster.NodeID
+	members []cluster.NodeID // in the order in which they joined; never changed in place
+	tally   Tally
+	over    bool // to be freed as soon as no local migration is under way
+
+	phase    phase
+	answers  []answer // while collecting: by position in members
+	reports  []Report // while collecting: those that came
+	runner   plan.Runner
+	plan     plan.Plan
+	returned bool    // its CNGROW event is back, but a merge is being asked for
+	held     Message // while merging: the event of the partition that is asked
+}
+
+type answer uint8
+
+const (
+	noAnswer answer = iota
+	hasReported
+	hasRefused
+)
+
+// obeys reports whether m comes from the leader that this node has now, at the
+// epoch that it has now or a later one.
+func (n *Node) obeys(m Message) bool {
+	b := &n.booking
+	return n.booked && b.id == m.Partition && b.leader == m.From && m.Epoch >= b.epoch
+}
+
+// leads reports whether this node leads the partition that m is about, at the
+// same epoch, and is in the given phase.
+func (n *Node) leads(m Message, p phase) bool {
+	b := &n.booking
+	return n.booked && b.id == m.Partition && b.epoch == m.Epoch && b.phase == p
+}
+
+// raise starts a procedure, unless the node is booked, or waits after one that
+// found no solution.
+func (n *Node) raise(now time.Duration) {
+	if n.booked || n.busy() || now < n.retryAt || !n.overloaded() {
+		return
+	}
+	n.sequence++
+	n.booked = true
+	n.booking = booking{
+		id:      PartitionID{n.id, n.sequence},
+		epoch:   1,
+		leader:  n.id,
+		members: []cluster.NodeID{n.id},
+		phase:   waiting,
+	}
+	n.emit(Began{n.booking.id})
+	n.seek(now)
+}
+
+// seek sends the event of the partition that this node leads on its way to a
+// node that joins. If the partition has all nodes, there is no solution.
+func (n *Node) seek(now time.Duration) {
+	b := &n.booking
+	if _, outside := n.overlay.Next(b.id.Initiator, n.id, b.members); !outside {
+		n.end(now, Unsolvable)
+		return
+	}
+	b.phase, b.state, b.returned = waiting, Grow, false
+	n.unset(PhaseTimer)
+	n.extendLease(now)
+	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally})
+}
+
+// pass sends the event of the node's own partition to the next node outside it,
+// or to the initiator if that comes first: then it has gone all the way round.
+func (n *Node) pass(e Event) {
+	b := &n.booking
+	passOver := without(b.members, b.id.Initiator)
+	if next, ok := n.overlay.Next(b.id.Initiator, n.id, passOver); ok {
+		n.forward(next, b.id, b.epoch, e)
+	}
+}
+
+// leapfrog sends the event of another partition to the first out, the next
+// node outside this node's partition.
+func (n *Node) leapfrog(m Message, e Event) {
+	exclude := []cluster.NodeID{n.id}
+	if n.booked {
+		exclude = n.booking.members
+	}
+	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, exclude); ok {
+		n.forward(next, m.Partition, m.Epoch, e)
+	}
+}
+
+func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+	e.Round++
+	e.Tally.Hops++
+	n.sendAbout(to, id, epoch, e)
+}
+
+// event acts on an event that travels.
+func (n *Node) event(now time.Duration, m Message, e Event) {
+	b := &n.booking
+	own := n.booked && b.id == m.Partition
+	switch {
+	case e.Round > 2*n.overlay.Size()+8:
+		// It wanders: its initiator is gone. Leases free its members.
+	case own && m.Epoch < b.epoch:
+		// The partition has gone on without it.
+	case own && m.Partition.Initiator == n.id:
+		n.wentRound(now, e)
+	case own:
+		n.pass(e)
+	case m.Partition.Initiator == n.id:
+		// The procedure is over, or it would hold this node.
+	case !n.booked && !n.busy():
+		n.join(now, m, e)
+	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
+		n.meet(now, m, e)
+	default:
+		n.leapfrog(m, e)
+	}
+}
+
+// join makes this free node the newest member, and so the leader.
+func (n *Node) join(now time.Duration, m Message, e Event) {
+	n.booked = true
+	n.booking = booking{
+		id:      m.Partition,
+		epoch:   m.Epoch + 1,
+		leader:  n.id,
+		members: append(without(e.Members, n.id), n.id),
+		tally:   e.Tally,
+	}
+	n.lead(now, PartitionID{}, 0)
+}
+
+// wentRound acts, at the initiator, on its event that has seen all nodes. The
+// first time the partition becomes CNGROW; the second time nothing can be
+// gained for now, and the leader decides.
+func (n *Node) wentRound(now time.Duration, e Event) {
+	b := &n.booking
+	b.tally.Hops = e.Tally.Hops
+	if e.State == CannotGrow {
+		n.send(b.leader, Returned{Tally: e.Tally})
+		return
+	}
+	if b.phase != member && b.phase != waiting {
+		return // a duplicate: it leads, and no longer waits for the event
+	}
+	b.state = CannotGrow
+	n.extendLease(now)
+	n.tellOthers(Stuck{})
+	e.State, e.Round = CannotGrow, 0
+	n.pass(e)
+}
+
+// stuck takes the initiator's word that the partition is CNGROW.
+func (n *Node) stuck(now time.Duration, m Message) {
+	b := &n.booking
+	if !n.booked || b.id != m.Partition || b.epoch != m.Epoch || m.From != b.id.Initiator {
+		return
+	}
+	if b.phase == member || b.phase == waiting {
+		b.state = CannotGrow
+		n.extendLease(now)
+	}
+}
+
+// cameBack ends the procedure, at its leader, when the CNGROW event has gone
+// round and nothing was gained; unless a merge is just being asked for.
+func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
+	b := &n.booking
+	switch {
+	case n.leads(m, merging):
+		b.tally.Hops = r.Tally.Hops
+		b.returned = true
+	case n.leads(m, waiting) && b.state == CannotGrow:
+		b.tally.Hops = r.Tally.Hops
+		n.end(now, Unsolvable)
+	}
+}
+
+// lead makes this node the leader of its partition at its epoch: it tells the
+// members, and waits for their reports.
+func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch) {
+	b := &n.booking
+	b.leader, b.phase, b.state, b.returned = n.id, collecting, Grow, false
+	b.answers = make([]answer, len(b.members))
+	b.reports = make([]Report, len(b.members))
+	n.unset(LeaseTimer)
+	n.set(PhaseTimer, now+n.settings.Collect)
+	n.tellOthers(Lead{Members: b.members, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
+	n.answered(now, n.id, n.report())
+}
+
+// report says all that a leader needs to know of this node.
+func (n *Node) report() *Report {
+	return &Report{Node: n.id, Local: n.local, Holds: n.overloaded()}
+}
+
+// led acts on a node that says it is the leader now.
+func (n *Node) led(now time.Duration, m Message, l Lead) {
+	b := &n.booking
+	newer := b.id == m.Partition && (m.Epoch > b.epoch || m.Epoch == b.epoch && m.From == b.leader)
+	absorbed := l.AbsorbedEpoch != 0 && b.id == l.Absorbed && b.epoch <= l.AbsorbedEpoch
+	if !n.booked || n.busy() || !newer && !absorbed {
+		n.sendAbout(m.From, m.Partition, m.Epoch, Refuse{})
+		return
+	}
+	wasMerging, held := b.phase == merging, b.held
+	n.unset(PhaseTimer)
+	n.unset(RenewTimer)
+	n.booking = booking{
+		id:      m.Partition,
+		epoch:   m.Epoch,
+		leader:  m.From,
+		members: l.Members,
+		tally:   b.tally,
+	}
+	n.extendLease(now)
+	n.send(m.From, *n.report())
+	if wasMerging {
+		n.leapfrog(held, held.Body.(Event))
+	}
+}
+
+func (n *Node) reported(now time.Duration, m Message, r Report) {
+	if n.leads(m, collecting) {
+		n.answered(now, m.From, &r)
+	}
+}
+
+func (n *Node) refused(now time.Duration, m Message) {
+	if n.leads(m, collecting) {
+		n.answered(now, m.From, nil)
+	}
+}
+
+// answered notes a member's answer to Lead; r is nil if it refused.
+func (n *Node) answered(now time.Duration, from cluster.NodeID, r *Report) {
+	b := &n.booking
+	i := slices.Index(b.members, from)
+	if i < 0 || b.answers[i] != noAnswer {
+		return
+	}
+	b.answers[i] = hasRefused
+	if r != nil {
+		b.answers[i], b.reports[i] = hasReported, *r
+	}
+	if !slices.Contains(b.answers, noAnswer) {
+		n.collected(now)
+	}
+}
+
+// collected goes on when all members have answered, or the time for it is
+// over. Members that did not report are left out, and the others told so.
+func (n *Node) collected(now time.Duration) {
+	b := &n.booking
+	var present []cluster.NodeID
+	for i, a := range b.answers {
+		if a == hasReported {
+			present = append(present, b.members[i])
+		}
+	}
+	switch {
+	case !slices.Contains(present, b.id.Initiator):
+		n.end(now, Vanished) // the event is gone with its initiator
+	case len(present) < len(b.members):
+		b.members = present
+		b.epoch++
+		n.lead(now, PartitionID{}, 0)
+	case !slices.ContainsFunc(b.reports, func(r Report) bool { return r.Holds }):
+		n.end(now, Vanished)
+	default:
+		n.solve(now)
+	}
+}
+
+func (n *Node) solve(now time.Duration) {
+	b := &n.booking
+	b.phase = solving
+	n.set(PhaseTimer, now+n.settings.SolveLimit)
+	n.set(RenewTimer, now+n.settings.Renew)
+	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Reports: b.reports})
+	b.answers, b.reports = nil, nil
+}
+
+// solved carries the plan out; if there is none the partition must grow.
+func (n *Node) solved(now time.Duration, s Solved) {
+	b := &n.booking
+	if !n.leads(Message{Partition: s.Partition, Epoch: s.Epoch}, solving) {
+		return
+	}
+	b.tally.Solves++
+	n.unset(RenewTimer)
+	switch {
+	case !s.Found:
+		n.seek(now)
+	case len(s.Plan.Actions) == 0:
+		n.end(now, Vanished)
+	default:
+		n.apply(now, s.Plan)
+	}
+}
+
+// end ends the procedure that this node leads, and releases all members.
+func (n *Node) end(now time.Duration, o Outcome) {
+	b := &n.booking
+	n.tellOthers(Release{Outcome: o})
+	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Tally: b.tally})
+	n.leave(now, o)
+}
+
+func (n *Node) released(now time.Duration, m Message, r Release) {
+	if n.obeys(m) && n.booking.phase == member {
+		n.leave(now, r.Outcome)
+	}
+}
+
+// leave frees the node after its procedure has ended. If it found no solution,
+// every member with an event of its own would find none either: they wait.
+func (n *Node) leave(now time.Duration, o Outcome) {
+	switch o {
+	case Unsolvable:
+		if n.overloaded() {
+			n.backOff(now)
+		}
+	case SolvedOutcome, Vanished:
+		n.backoff, n.retryAt = 0, 0
+	case Aborted, MergedAway, Lost:
+	}
+	n.free()
+}
+
+// free ends the reservation, or makes it end with the last local migration.
+func (n *Node) free() {
+	n.unset(LeaseTimer)
+	n.unset(PhaseTimer)
+	n.unset(RenewTimer)
+	if n.busy() {
+		n.booking.over, n.booking.phase = true, member
+		return
+	}
+	n.booked = false
+	n.booking = booking{}
+}

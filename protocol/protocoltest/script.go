@@ -1,0 +1,213 @@
+package protocoltest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/protocol"
+)
+
+// Execute executes one command of a script and returns what happened, a line each.
+// Nodes are numbered from 1, VMs are v1, v2 and so on in the order in which
+// they were added. CPU is in percent of a core. The commands are:
+//
+//	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB]
+//	                 adds a node and its VMs
+//	overload node=1  the monitor of node 1 sees an overload
+//	look             the monitors of all nodes look once
+//	deliver [from=1] [to=2] [type=event] [partition=e1.1] [count=3 | all]
+//	                 delivers the oldest messages that match, one by default
+//	drop …           loses messages, chosen as in deliver
+//	solve [node=2]   lets the solver of a node answer
+//	migrate [vm=v3] [fail]
+//	                 ends a migration
+//	load vm=v1 cpu=90
+//	advance by=2s    lets time go on and timers fire
+//	run [quiet]      does all that is under way, oldest first
+//	state            prints who holds which node, and where the VMs are
+func (w *World) Execute(d *datadriven.TestData) (string, error) {
+	w.log.Reset()
+	err := w.command(d)
+	return w.log.String(), err
+}
+
+func (w *World) command(d *datadriven.TestData) error {
+	switch d.Cmd {
+	case "node":
+		return w.nodeCommand(d)
+	case "overload":
+		id, err := w.nodeArgument(d, "node")
+		if err != nil {
+			return err
+		}
+		return w.Step(id, protocol.Overloaded{})
+	case "look":
+		return w.Look()
+	case "deliver", "drop":
+		return w.deliverCommand(d)
+	case "solve":
+		for i, p := range w.solves {
+			if !d.HasArg("node") || argument(d, "node") == strconv.FormatUint(uint64(p.node), 10) {
+				return w.answer(i)
+			}
+		}
+		return fmt.Errorf("no solver is at work there")
+	case "migrate":
+		for i, m := range w.migrations {
+			if !d.HasArg("vm") || argument(d, "vm") == vmName(m.order.VM) {
+				return w.finish(i, !d.HasArg("fail"))
+			}
+		}
+		return fmt.Errorf("no such migration is under way")
+	case "load":
+		vm, err := strconv.Atoi(strings.TrimPrefix(argument(d, "vm"), "v"))
+		if err != nil || vm < 1 || vm > len(w.vms) {
+			return fmt.Errorf("no VM %q", argument(d, "vm"))
+		}
+		cpu, err := strconv.Atoi(argument(d, "cpu"))
+		w.SetDemand(cluster.VMID(vm), percent(cpu))
+		return err
+	case "advance":
+		by, err := time.ParseDuration(argument(d, "by"))
+		if err != nil {
+			return err
+		}
+		return w.Advance(by)
+	case "run":
+		err := w.Run()
+		if d.HasArg("quiet") {
+			w.log.Reset()
+		}
+		return err
+	case "state":
+		w.state()
+		return nil
+	}
+	return fmt.Errorf("unknown command %q", d.Cmd)
+}
+
+func percent(p int) cluster.Millicores { return cluster.Millicores(p) * cluster.Core / 100 }
+
+// argument returns the first value of an argument, or "".
+func argument(d *datadriven.TestData, key string) string {
+	if a, ok := d.Arg(key); ok && len(a.Vals) > 0 {
+		return a.Vals[0]
+	}
+	return ""
+}
+
+func (w *World) nodeArgument(d *datadriven.TestData, key string) (cluster.NodeID, error) {
+	id, err := strconv.ParseUint(argument(d, key), 10, 64)
+	if err != nil || w.Node(cluster.NodeID(id)) == nil {
+		return 0, fmt.Errorf("no node %q", argument(d, key))
+	}
+	return cluster.NodeID(id), nil
+}
+
+func (w *World) nodeCommand(d *datadriven.TestData) error {
+	cpu, err := strconv.Atoi(argument(d, "cpu"))
+	if err != nil {
+		return err
+	}
+	memory, size := 64*cluster.GiB, cluster.GiB
+	if d.HasArg("memory") {
+		if memory, err = cluster.ParseBytes(argument(d, "memory")); err != nil {
+			return err
+		}
+	}
+	if d.HasArg("vm-memory") {
+		if size, err = cluster.ParseBytes(argument(d, "vm-memory")); err != nil {
+			return err
+		}
+	}
+	var demands []cluster.Resources
+	if a, ok := d.Arg("vms"); ok {
+		for _, v := range a.Vals {
+			p, err := strconv.Atoi(v)
+			if err != nil {
+				return err
+			}
+			demands = append(demands, cluster.Of(percent(p), size))
+		}
+	}
+	w.AddNode(cluster.Of(percent(cpu), memory), demands)
+	return nil
+}
+
+func (w *World) deliverCommand(d *datadriven.TestData) error {
+	count := 1
+	if d.HasArg("count") {
+		n, err := strconv.Atoi(argument(d, "count"))
+		if err != nil {
+			return err
+		}
+		count = n
+	}
+	for done := 0; d.HasArg("all") || done < count; done++ {
+		i := w.find(d)
+		if i < 0 {
+			if done == 0 {
+				return fmt.Errorf("no such message is under way")
+			}
+			return nil
+		}
+		if d.Cmd == "drop" {
+			e := w.messages[i]
+			fmt.Fprintf(&w.log, "lost %s\n", w.describeMessage(e.to, e.message))
+			w.messages = append(w.messages[:i:i], w.messages[i+1:]...)
+		} else if err := w.deliver(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find returns the position of the oldest message that a command asks for, or -1.
+func (w *World) find(d *datadriven.TestData) int {
+	for i, e := range w.messages {
+		is := map[string]string{
+			"from": fmt.Sprint(e.message.From), "to": fmt.Sprint(e.to),
+			"type": messageName(e.message), "partition": e.message.Partition.String(),
+		}
+		matches := true
+		for key, value := range is {
+			matches = matches && (!d.HasArg(key) || argument(d, key) == value)
+		}
+		if matches {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *World) state() {
+	w.start()
+	for _, id := range w.ids {
+		h := w.hosts[id]
+		fmt.Fprintf(&w.log, "%d: ", id)
+		if p, booked := h.node.Booked(); booked {
+			fmt.Fprintf(&w.log, "%v %v epoch=%d leader=%d", p, h.node.State(), h.node.Epoch(), h.node.Leader())
+		} else {
+			w.log.WriteString("free")
+		}
+		l := w.local(id)
+		fmt.Fprintf(&w.log, " cpu=%d/%d vms=[", w.usage(l).CPU()/10, h.capacity.CPU()/10)
+		for i, v := range l.VMs {
+			if i > 0 {
+				w.log.WriteString(" ")
+			}
+			w.log.WriteString(vmName(v.ID))
+		}
+		w.log.WriteString("]\n")
+	}
+	fmt.Fprintf(&w.log, "%d migrations", w.moved)
+	if !w.Quiet() {
+		fmt.Fprintf(&w.log, ", %d messages, %d solvers and %d migrations under way", len(w.messages), len(w.solves), len(w.migrations))
+	}
+	w.log.WriteString("\n")
+}

@@ -1,0 +1,312 @@
+// Package protocoltest runs a few nodes of the protocol by a script that
+// decides the order of everything: which message is delivered next, when a
+// solver answers, when a migration ends, how time goes on.
+//
+// World is the nodes with all that is under way between them. It checks the
+// invariants of the protocol after each step. Execute runs one command of a
+// script; see its documentation for the language.
+package protocoltest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/strategy"
+)
+
+// World is a few nodes, numbered from 1 along a ring, and what is under way.
+type World struct {
+	now        time.Duration
+	settings   protocol.Settings
+	ids        []cluster.NodeID
+	hosts      map[cluster.NodeID]*host
+	vms        []cluster.VM // v1 is vms[0]
+	place      []cluster.NodeID
+	messages   []envelope
+	solves     []pending
+	migrations []migration
+	timers     []timer
+	log        strings.Builder
+	moved      int
+}
+
+type host struct {
+	node     *protocol.Node
+	capacity cluster.Resources
+	stale    bool // what it hosts has changed since it was told
+}
+
+type envelope struct {
+	to      cluster.NodeID
+	message protocol.Message
+}
+
+type pending struct {
+	node  cluster.NodeID
+	solve protocol.Solve
+}
+
+type migration struct {
+	source cluster.NodeID
+	order  protocol.Migrate
+}
+
+type timer struct {
+	node cluster.NodeID
+	set  protocol.SetTimer
+}
+
+// NewWorld returns a world with no nodes.
+func NewWorld(settings protocol.Settings) *World {
+	return &World{settings: settings, hosts: map[cluster.NodeID]*host{}}
+}
+
+// AddNode adds a node that hosts VMs of one vCPU with the given demands. All
+// nodes must be there before the first step.
+func (w *World) AddNode(capacity cluster.Resources, demands []cluster.Resources) {
+	id := cluster.NodeID(len(w.ids) + 1)
+	w.ids = append(w.ids, id)
+	w.hosts[id] = &host{capacity: capacity, stale: true}
+	for _, d := range demands {
+		vm := cluster.VMID(len(w.vms) + 1)
+		w.vms = append(w.vms, cluster.VM{ID: vm, VCPUs: 1, Demand: d})
+		w.place = append(w.place, id)
+	}
+}
+
+// start makes the nodes, when the first step is about to be made.
+func (w *World) start() {
+	ring := overlay.NewRing(w.ids)
+	for _, id := range w.ids {
+		if h := w.hosts[id]; h.node == nil {
+			h.node = protocol.New(id, w.settings, ring, 1)
+		}
+	}
+}
+
+// Node returns a node, or nil if there is none with that number.
+func (w *World) Node(id cluster.NodeID) *protocol.Node {
+	w.start()
+	if h, ok := w.hosts[id]; ok {
+		return h.node
+	}
+	return nil
+}
+
+// SetDemand changes what a VM asks for.
+func (w *World) SetDemand(vm cluster.VMID, cpu cluster.Millicores) {
+	w.vms[vm-1].Demand[cluster.CPU] = int64(cpu)
+	w.hosts[w.place[vm-1]].stale = true
+}
+
+// local is what the hypervisor of a node says.
+func (w *World) local(id cluster.NodeID) protocol.Local {
+	l := protocol.Local{Capacity: w.hosts[id].capacity}
+	for i, v := range w.vms {
+		if w.place[i] == id {
+			l.VMs = append(l.VMs, v)
+		}
+	}
+	return l
+}
+
+// Step gives a node an input, after telling it what it hosts if that changed.
+func (w *World) Step(id cluster.NodeID, in protocol.Input) error {
+	w.start()
+	h := w.hosts[id]
+	if h.stale {
+		h.stale = false
+		if err := w.take(id, h.node.Step(w.now, protocol.Observed{Local: w.local(id)})); err != nil {
+			return err
+		}
+	}
+	return w.take(id, h.node.Step(w.now, in))
+}
+
+// take keeps what a node asked for.
+func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
+	for _, out := range outputs {
+		if line := w.describe(out); line != "" {
+			fmt.Fprintf(&w.log, "%d: %s\n", id, line)
+		}
+		switch out := out.(type) {
+		case protocol.Send:
+			w.messages = append(w.messages, envelope{out.To, out.Message})
+		case protocol.Solve:
+			w.solves = append(w.solves, pending{id, out})
+		case protocol.Migrate:
+			if err := w.fenced(id, out); err != nil {
+				return err
+			}
+			w.migrations = append(w.migrations, migration{id, out})
+		case protocol.SetTimer:
+			w.timers = append(w.timers, timer{id, out})
+		case protocol.Began, protocol.Applying, protocol.Ended:
+		}
+	}
+	return w.check()
+}
+
+// fenced checks invariant I2 when a migration starts: source and target are
+// held by its partition, at one epoch.
+func (w *World) fenced(source cluster.NodeID, m protocol.Migrate) error {
+	from, to := w.hosts[source].node, w.hosts[m.Target].node
+	for _, n := range []*protocol.Node{from, to} {
+		if id, booked := n.Booked(); !booked || id != m.Partition || n.Epoch() != from.Epoch() {
+			return fmt.Errorf("%s moves from %d to %d for %v, which does not hold both at one epoch", vmName(m.VM), source, m.Target, m.Partition)
+		}
+	}
+	return nil
+}
+
+// check holds the invariants that concern the state between two steps: room
+// for all that a node hosts and has promised (I4).
+func (w *World) check() error {
+	for _, id := range w.ids {
+		h := w.hosts[id]
+		var memory cluster.Bytes
+		for i, v := range w.vms {
+			if w.place[i] == id {
+				memory += v.Demand.Memory()
+			}
+		}
+		// A VM that has arrived is promised room until its source says so.
+		promised := h.node.Promised().Memory()
+		for _, m := range w.migrations {
+			if m.order.Target == id && promised == 0 {
+				return fmt.Errorf("%s moves to %d, which has promised it no room", vmName(m.order.VM), id)
+			}
+		}
+		if memory > h.capacity.Memory() {
+			return fmt.Errorf("node %d hosts %v of memory and has %v", id, memory, h.capacity.Memory())
+		}
+	}
+	return nil
+}
+
+// Quiet reports whether nothing is under way but timers.
+func (w *World) Quiet() bool {
+	return len(w.messages) == 0 && len(w.solves) == 0 && len(w.migrations) == 0
+}
+
+// Free reports whether no node is booked.
+func (w *World) Free() bool {
+	w.start()
+	return !slices.ContainsFunc(w.ids, func(id cluster.NodeID) bool {
+		_, booked := w.hosts[id].node.Booked()
+		return booked
+	})
+}
+
+// deliver hands over the message at a position of the queue.
+func (w *World) deliver(i int) error {
+	e := w.messages[i]
+	w.messages = slices.Delete(w.messages, i, i+1)
+	fmt.Fprintf(&w.log, "%d: receive %s\n", e.to, w.describeMessage(e.to, e.message))
+	return w.Step(e.to, protocol.Received{Message: e.message})
+}
+
+// answer lets the solver answer.
+func (w *World) answer(i int) error {
+	p := w.solves[i]
+	w.solves = slices.Delete(w.solves, i, i+1)
+	d := strategy.Decide(p.solve.Reports, 0)
+	fmt.Fprintf(&w.log, "%d: solved %v %s", p.node, p.solve.Partition, d.Answer)
+	for _, a := range d.Plan.Actions {
+		fmt.Fprintf(&w.log, " %s:%d->%d", vmName(a.VM), a.Source, a.Target)
+		if len(a.After) > 0 {
+			fmt.Fprintf(&w.log, "(after %v)", a.After)
+		}
+	}
+	if d.Reasons != "" {
+		fmt.Fprintf(&w.log, " rejected %s", d.Reasons)
+	}
+	w.log.WriteString("\n")
+	return w.Step(p.node, protocol.Solved{Partition: p.solve.Partition, Epoch: p.solve.Epoch, Found: d.Found, Plan: d.Plan})
+}
+
+// finish ends a migration.
+func (w *World) finish(i int, ok bool) error {
+	m := w.migrations[i]
+	w.migrations = slices.Delete(w.migrations, i, i+1)
+	verb := "arrived at"
+	if ok {
+		w.place[m.order.VM-1] = m.order.Target
+		w.hosts[m.source].stale, w.hosts[m.order.Target].stale = true, true
+		w.moved++
+	} else {
+		verb = "could not move to"
+	}
+	fmt.Fprintf(&w.log, "%d: %s %s %d\n", m.source, vmName(m.order.VM), verb, m.order.Target)
+	return w.Step(m.source, protocol.Migrated{VM: m.order.VM, OK: ok})
+}
+
+// Advance lets time go on, and the timers that become due fire in order.
+func (w *World) Advance(by time.Duration) error {
+	end := w.now + by
+	for {
+		next := -1
+		for i, t := range w.timers {
+			if t.set.At <= end && (next < 0 || t.set.At < w.timers[next].set.At) {
+				next = i
+			}
+		}
+		if next < 0 {
+			break
+		}
+		t := w.timers[next]
+		w.timers = slices.Delete(w.timers, next, next+1)
+		w.now = max(w.now, t.set.At)
+		if err := w.Step(t.node, protocol.TimerFired{Timer: t.set.Timer}); err != nil {
+			return err
+		}
+	}
+	w.now = end
+	return nil
+}
+
+// Look lets the monitor of every node look once, in order.
+func (w *World) Look() error {
+	for _, id := range w.ids {
+		if l := w.local(id); !w.usage(l).Within(l.Capacity) {
+			if err := w.Step(id, protocol.Overloaded{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *World) usage(l protocol.Local) (sum cluster.Resources) {
+	for _, v := range l.VMs {
+		sum = sum.Plus(v.Demand)
+	}
+	return sum
+}
+
+// Run does all that is under way, oldest first: messages, then solvers, then
+// migrations, until nothing is left. It gives up after too many steps.
+func (w *World) Run() error {
+	for range 10_000 {
+		var err error
+		switch {
+		case len(w.messages) > 0:
+			err = w.deliver(0)
+		case len(w.solves) > 0:
+			err = w.answer(0)
+		case len(w.migrations) > 0:
+			err = w.finish(0, true)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("still not quiet after 10000 steps")
+}

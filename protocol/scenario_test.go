@@ -1,0 +1,26 @@
+package protocol_test
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/protocol/protocoltest"
+)
+
+// TestScenarios runs the scripts of testdata. They are the scenarios that the
+// protocol must get right, message by message. Rewrite their expected parts
+// with go test ./protocol -run Scenarios -rewrite, and read the difference.
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		w := protocoltest.NewWorld(protocol.Defaults())
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			out, err := w.Execute(d)
+			if err != nil {
+				return out + "error: " + err.Error()
+			}
+			return out
+		})
+	})
+}

@@ -1,0 +1,80 @@
+// Package strategy holds the schedulers that DVMS is compared with, as state
+// machines of the same shape as a DVMS node, and the decision that all of them
+// share: from reports of nodes to a plan.
+//
+// The strategies see the same reports, call the same solver and planner, and
+// have their migrations carried out in the same way. What differs is who
+// decides, over which nodes, and when.
+package strategy
+
+import (
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/placement"
+	"github.com/dvms-project/dvms/plan"
+	"github.com/dvms-project/dvms/protocol"
+)
+
+// Machine is the part of a strategy that runs on one node. protocol.Node is one.
+type Machine interface {
+	// Step advances the machine by one input and returns what it asks for, in
+	// order. The slice is valid until the next Step.
+	Step(now time.Duration, in protocol.Input) []protocol.Output
+}
+
+// Decision is what solver and planner say to a set of nodes.
+type Decision struct {
+	Found   bool   // there is a viable placement, and a plan that leads to it
+	Answer  string // viable, already-viable, infeasible, exhausted or no-plan
+	Reasons string // if it is not found: what ruled out how many placements
+	Plan    plan.Plan
+	Moved   cluster.Bytes // memory of the VMs that the plan moves
+	Steps   int           // search steps spent
+	Nodes   int           // considered
+	VMs     int           // considered
+}
+
+// Decide looks for a viable placement of the reported VMs on the reported
+// nodes that moves the fewest bytes, and for a plan that leads to it. budget
+// bounds the search, in steps; 0 stands for the solver's default.
+func Decide(reports []protocol.Report, budget int) Decision {
+	c := configuration(reports)
+	r := placement.Repair(c, placement.Settings{Budget: budget})
+	d := Decision{Answer: r.Answer.String(), Steps: r.Steps, Nodes: len(c.Nodes), VMs: len(c.VMs)}
+	switch r.Answer {
+	case placement.AlreadyViable:
+		d.Found = true
+	case placement.Viable:
+		p, err := plan.Make(c, r.Host)
+		if err != nil {
+			d.Answer, d.Reasons = "no-plan", err.Error()
+			return d
+		}
+		d.Found, d.Plan, d.Moved = true, p, r.Moved
+	case placement.Infeasible, placement.Exhausted:
+		d.Reasons = r.Rejected.String()
+	}
+	return d
+}
+
+// configuration is what the reports say together.
+func configuration(reports []protocol.Report) *cluster.Configuration {
+	vms := 0
+	for _, r := range reports {
+		vms += len(r.Local.VMs)
+	}
+	c := &cluster.Configuration{
+		Nodes: make([]cluster.Node, len(reports)),
+		VMs:   make([]cluster.VM, 0, vms),
+		Host:  make([]int32, 0, vms),
+	}
+	for i, r := range reports {
+		c.Nodes[i] = cluster.Node{ID: r.Node, Capacity: r.Local.Capacity}
+		for _, v := range r.Local.VMs {
+			c.VMs = append(c.VMs, v)
+			c.Host = append(c.Host, int32(i))
+		}
+	}
+	return c
+}
