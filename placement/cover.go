@@ -1,0 +1,198 @@
+package placement
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// cover is a set of VMs that an overloaded node gives up so that the rest
+// fits.
+type cover struct {
+	cost
+	largest int64 // the scarcest resource of the largest VM: smaller lands easier
+	// bound is the least memory of any cover. It equals cost.memory unless the
+	// search for a cover was cut short.
+	bound int64
+}
+
+// better orders covers by memory, number of VMs, and how easy they land.
+func (c cover) better(o cover) bool {
+	if c.cost != o.cost {
+		return c.cost.less(o.cost)
+	}
+	return c.largest < o.largest
+}
+
+// coverSteps limits the search for one cover. A node of 24 VMs is finished
+// long before; on larger ones equal covers are many, and the bound of the
+// relaxed problem is used instead.
+const coverSteps = 4096
+
+// infinite is the memory of what cannot be done. Sums of it over the nodes of a
+// search do not overflow.
+const infinite = math.MaxInt64 / 64
+
+// evict chooses a cover for each overloaded node, and sums up their bounds.
+func (r *repair) evict() {
+	r.index()
+	r.host = slices.Clone(r.c.Host)
+	r.covers = make([]cover, 0, len(r.over))
+	most := 0
+	for _, n := range r.over {
+		most = max(most, len(r.at(n)))
+	}
+	e := eviction{repair: r, items: make([]int32, 0, 3*most), rest: make([]cluster.Resources, most+1)}
+	for _, n := range r.over {
+		best := e.cover(n)
+		r.covers = append(r.covers, best)
+		r.bound += best.bound
+		r.evicted = append(r.evicted, e.chosen...)
+	}
+}
+
+// eviction searches the cover of one node by depth-first branch and bound.
+// Its buffers are used again for the next node.
+type eviction struct {
+	*repair
+	items   []int32             // the node's VMs, cheapest for what they free first
+	rest    []cluster.Resources // by item: what it and those after it free together
+	main    int                 // the resource that items are sorted by
+	divisor int64               // of all sizes: a cover's memory is a multiple
+	taken   []int32
+	chosen  []int32
+	best    cover
+	left    int  // steps that may be spent
+	cut     bool // they were spent before the search was over
+}
+
+// cover returns the least cover of node n, and leaves its VMs in chosen.
+func (e *eviction) cover(n int32) cover {
+	e.items = append(e.items[:0], e.at(n)...)
+	need := cluster.Resources{}.Minus(e.free[n])
+	e.sort(n, need)
+	e.taken, e.chosen = e.taken[:0], e.chosen[:0]
+	e.best = cover{cost: cost{memory: infinite}}
+	e.left, e.cut = coverSteps, false
+	bound := e.relaxed(0, need[e.main])
+	e.branch(0, cover{}, need)
+	e.best.bound = e.best.memory
+	if e.cut {
+		e.best.bound = min(bound, e.best.memory)
+	}
+	return e.best
+}
+
+// sort orders the items by memory per unit of the resource that node n lacks
+// most, and puts equal VMs side by side.
+func (e *eviction) sort(n int32, need cluster.Resources) {
+	e.main, e.divisor = 0, 0
+	worst := -1.0
+	for d := range need {
+		lack := float64(need[d]) / float64(e.c.Nodes[n].Capacity[d]+need[d])
+		if need[d] > 0 && lack > worst {
+			e.main, worst = d, lack
+		}
+	}
+	slices.SortFunc(e.items, func(a, b int32) int {
+		x, y := &e.c.VMs[a].Demand, &e.c.VMs[b].Demand
+		return cmp.Or(
+			dearer(x[cluster.Memory], x[e.main], y[cluster.Memory], y[e.main]),
+			-slices.Compare(x[:], y[:]), cmp.Compare(a, b))
+	})
+	e.rest[len(e.items)] = cluster.Resources{}
+	for i := len(e.items) - 1; i >= 0; i-- {
+		demand := e.c.VMs[e.items[i]].Demand
+		e.rest[i] = e.rest[i+1].Plus(demand)
+		e.divisor = gcd(e.divisor, demand[cluster.Memory])
+	}
+}
+
+// dearer compares what two VMs cost for what they free: memory1/free1 with
+// memory2/free2, where nothing freed is the dearest.
+func dearer(memory1, free1, memory2, free2 int64) int {
+	if free1 == 0 || free2 == 0 {
+		return cmp.Compare(free2, free1)
+	}
+	high1, low1 := bits.Mul64(uint64(memory1), uint64(free2))
+	high2, low2 := bits.Mul64(uint64(memory2), uint64(free1))
+	return cmp.Or(cmp.Compare(high1, high2), cmp.Compare(low1, low2))
+}
+
+// share returns memory*part/whole, rounded up, for part <= whole.
+func share(memory, part, whole int64) int64 {
+	high, low := bits.Mul64(uint64(memory), uint64(part))
+	quotient, remainder := bits.Div64(high, low, uint64(whole))
+	if remainder > 0 {
+		quotient++
+	}
+	return int64(quotient)
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// roundUp returns the least multiple of divisor that is not below x.
+func roundUp(x, divisor int64) int64 {
+	if divisor <= 1 {
+		return x
+	}
+	return (x + divisor - 1) / divisor * divisor
+}
+
+// relaxed returns a lower bound on the memory of items from i on that free
+// need of the main resource: the cheapest ones, the last of them in part.
+func (e *eviction) relaxed(i int, need int64) int64 {
+	memory := int64(0)
+	for ; need > 0; i++ {
+		if i == len(e.items) {
+			return infinite
+		}
+		demand := &e.c.VMs[e.items[i]].Demand
+		if demand[e.main] == 0 {
+			return infinite
+		}
+		memory += share(demand[cluster.Memory], min(need, demand[e.main]), demand[e.main])
+		need -= demand[e.main]
+	}
+	return roundUp(memory, e.divisor)
+}
+
+// branch decides about item i, with so taken and need still to be freed.
+func (e *eviction) branch(i int, so cover, need cluster.Resources) {
+	e.steps++
+	if e.left--; e.left < 0 && e.best.memory < infinite {
+		e.cut = true
+		return
+	}
+	if fits(need, cluster.Resources{}) {
+		if so.better(e.best) {
+			e.best = so
+			e.chosen = append(e.chosen[:0], e.taken...)
+		}
+		return
+	}
+	if !fits(need, e.rest[i]) {
+		return
+	}
+	least := cover{cost: cost{so.memory + e.relaxed(i, need[e.main]), so.moves + 1}, largest: so.largest}
+	if !least.better(e.best) {
+		return
+	}
+	v := e.items[i]
+	demand := e.c.VMs[v].Demand
+	e.taken = append(e.taken, v)
+	e.branch(i+1, cover{cost: so.plus(demand[cluster.Memory]), largest: max(so.largest, demand[e.scarce])}, need.Minus(demand))
+	e.taken = e.taken[:len(e.taken)-1]
+	// Without v, those like it need not be tried either.
+	for i++; i < len(e.items) && e.c.VMs[e.items[i]].Demand == demand; i++ {
+	}
+	e.branch(i, so, need)
+}

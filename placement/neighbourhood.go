@@ -1,0 +1,174 @@
+package placement
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+const (
+	// nearNodes is how many nodes are searched together, at least and at most.
+	nearNodes, farNodes = 3, 8
+	// nearSteps limits one such search, by node.
+	nearSteps = 500
+	// fresh is after how many searches the roomiest nodes are looked up again.
+	freshSearches = 16
+)
+
+// neighbourhoods improves a placement piece by piece: it takes a node that
+// costs more than its cover, or is still overloaded, and a few others, and
+// searches the placements of their VMs while all others stay.
+type neighbourhoods struct {
+	*repair
+	rng     *rand.Rand // seeded alike in every call
+	hosted  [][]int32  // by node: its VMs under host
+	cover   []int64    // by node: the bound of its cover, 0 if not overloaded
+	given   []int64    // by node: the memory of the VMs that left it
+	roomier []int32    // nodes with much room
+}
+
+// improve spends the budget on a better placement, or a first one.
+func (r *repair) improve() {
+	l := &neighbourhoods{
+		repair: r, rng: rand.New(rand.NewPCG(1, 2)),
+		cover: make([]int64, len(r.c.Nodes)), given: make([]int64, len(r.c.Nodes)),
+	}
+	r.rooms = nil // from now on only host and free are kept
+	l.hosted = (&cluster.Configuration{Nodes: r.c.Nodes, VMs: r.c.VMs, Host: r.host}).Hosted()
+	for i, n := range r.over {
+		l.cover[n] = r.covers[i].bound
+	}
+	for v, h := range r.host {
+		if h != r.c.Host[v] {
+			l.given[r.c.Host[v]] += r.memory(int32(v))
+		}
+	}
+	for round := 0; !r.spent(); round++ {
+		if r.stuck == 0 && r.cost.memory == r.bound {
+			return
+		}
+		if round%freshSearches == 0 {
+			l.lookForRoom()
+		}
+		sore := l.sore(round)
+		if sore == cluster.Nowhere {
+			return
+		}
+		l.search(l.around(sore, nearNodes+round%(farNodes-nearNodes+1)))
+	}
+}
+
+// sore returns, in turn, the nodes that are overloaded and, if there are none,
+// those that gave up more than their cover.
+func (l *neighbourhoods) sore(round int) int32 {
+	var sores []int32
+	for n := range l.free {
+		if l.stuck > 0 && !fits(cluster.Resources{}, l.free[n]) || l.stuck == 0 && l.given[n] > l.cover[n] {
+			sores = append(sores, int32(n))
+		}
+	}
+	l.steps += len(l.free)/64 + 1
+	if len(sores) == 0 {
+		return cluster.Nowhere
+	}
+	return sores[round%len(sores)]
+}
+
+// lookForRoom lists the nodes with the most free of the scarcest resource.
+func (l *neighbourhoods) lookForRoom() {
+	l.steps += len(l.free)
+	l.roomier = l.roomier[:0]
+	for n := range l.free {
+		l.roomier = append(l.roomier, int32(n))
+	}
+	slices.SortFunc(l.roomier, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(l.free[b][l.scarce], l.free[a][l.scarce]), cmp.Compare(a, b))
+	})
+	l.roomier = l.roomier[:min(len(l.roomier), 4*farNodes)]
+}
+
+// around returns count nodes: sore, where its VMs went, some with much room,
+// and some at random.
+func (l *neighbourhoods) around(sore int32, count int) []int32 {
+	near := []int32{sore}
+	add := func(n int32) {
+		if len(near) < count && !slices.Contains(near, n) {
+			near = append(near, n)
+		}
+	}
+	for _, v := range l.at(sore) {
+		if len(near) < (count+1)/2 {
+			add(l.host[v])
+		}
+	}
+	for range count {
+		if l.rng.IntN(2) == 0 {
+			add(l.roomier[l.rng.IntN(len(l.roomier))])
+		} else {
+			add(int32(l.rng.IntN(len(l.free))))
+		}
+	}
+	return near
+}
+
+// search looks for a better placement of the VMs on nodes, and takes it.
+func (l *neighbourhoods) search(nodes []int32) {
+	var vms []int32
+	var free cluster.Resources
+	now, viable := cost{}, true
+	for _, n := range nodes {
+		vms = append(vms, l.hosted[n]...)
+		free = free.Plus(l.free[n])
+		viable = viable && fits(cluster.Resources{}, l.free[n])
+	}
+	l.steps += len(vms)
+	if !fits(cluster.Resources{}, free) {
+		return
+	}
+	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms)
+	for i, v := range vms {
+		if s.home[i] != homeless && l.host[v] != l.c.Host[v] {
+			now = now.plus(l.memory(v))
+		}
+	}
+	if viable {
+		s.best = now
+	}
+	limit := l.limit
+	l.limit = min(limit, l.steps+nearSteps*len(nodes))
+	s.run()
+	l.limit = limit
+	if s.improved {
+		l.take(s)
+	}
+}
+
+// take puts the VMs of a search where it found room.
+func (l *neighbourhoods) take(s *search) {
+	for _, n := range s.nodes {
+		if !fits(cluster.Resources{}, l.free[n]) {
+			l.stuck--
+		}
+		l.hosted[n] = l.hosted[n][:0:0]
+	}
+	for i, v := range s.vms {
+		to := l.c.Host[v]
+		if s.bestOn[i] != unplaced {
+			to = s.nodes[s.bestOn[i]]
+		}
+		home := l.c.Host[v]
+		if l.host[v] != home {
+			l.given[home] -= l.memory(v)
+		}
+		if to != home {
+			l.given[home] += l.memory(v)
+		}
+		l.move(v, to)
+		l.hosted[to] = append(l.hosted[to], v)
+	}
+	if l.stuck == 0 {
+		l.found()
+	}
+}

@@ -1,0 +1,438 @@
+package placement
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// searchNodes and searchVMs are the largest cluster that is searched as a
+// whole.
+const (
+	searchNodes = 12
+	searchVMs   = 160
+)
+
+// homeless is the home of a VM whose first node is outside the search.
+const homeless int32 = -1
+
+// unplaced is the node of a VM about which nothing is decided: it is at home.
+const unplaced int32 = -1
+
+// search looks for the viable placement of some VMs on some nodes that costs
+// least, by depth-first branch and bound over the whole space. Nodes and VMs
+// are known by their position in nodes and vms.
+//
+// A VM is at home until it is decided upon. While a node is overloaded, one of
+// its undecided VMs has to leave: for each of them in turn the search sends it
+// to each other node, those before it being decided to stay. So the tree
+// holds every placement in which nobody moves without need.
+//
+// Three cuts keep it small. Each refers to a placement that is no dearer and
+// was looked at earlier, or to one that is cheaper, so that they hold together:
+//
+//   - bound: the cost so far and, for each overloaded node, the relaxed
+//     cover (relaxed) of its undecided VMs are no less than what is known.
+//   - equal VMs: if one of two VMs with equal demand stays at home, the other
+//     one does not leave that node; if one of them went somewhere, the other
+//     does not go where the first was tried before; and none leaves a
+//     node where one like it arrives.
+//   - equal nodes: of nodes that are left by nobody undecided and have equal
+//     room, only the first is tried.
+type search struct {
+	*effort
+	scarce   cluster.Resource
+	nodes    []int32
+	vms      []int32
+	capacity []cluster.Resources
+	demand   []cluster.Resources
+	home     []int32 // or homeless
+	kind     []int32 // VMs of equal demand are of one kind
+	kinds    int
+
+	guests  []int32 // VMs by home, in the order in which they are asked to leave
+	first   []int32 // guests[first[n]:first[n+1]] are at home on n
+	strays  []int32 // the homeless, largest first
+	order   [cluster.NumResources][]int32
+	active  []int   // the resources that somebody asks for
+	divisor []int64 // by node: divides the memory of all its guests
+
+	on       []int32             // by VM: the node decided for it, or unplaced
+	held     []cluster.Resources // by node: capacity less the VMs decided to be there
+	free     []cluster.Resources // by node: held less the undecided VMs at home
+	open     []int32             // by node: how many undecided VMs are at home
+	lack     []int64             // by node: bound on what its undecided VMs have to move
+	lacks    int64               // sum of lack
+	tried    []uint64            // by kind: nodes tried before those that its VMs went to
+	arrived  []int32             // by kind and node: how many are decided to be there, not at home
+	cost     cost
+	best     cost // to be beaten
+	bestOn   []int32
+	stayed   []int32 // VMs decided to stay at home, to be set free again
+	improved bool    // best is the cost of bestOn
+	reached  int     // steps at the first placement, or 0
+	enough   int64   // memory at which the search may stop: no placement has less
+	cut      bool    // the budget was spent before the space was
+}
+
+// newSearch prepares the search of VMs on nodes. home says which node a VM
+// belongs to, by their numbers in c.
+func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nodes, vms []int32) *search {
+	s := &search{effort: e, scarce: scarce, nodes: nodes, vms: vms}
+	resources := make([]cluster.Resources, 3*len(nodes)+len(vms))
+	take := func(n int) (part []cluster.Resources) {
+		part, resources = resources[:n:n], resources[n:]
+		return part
+	}
+	s.capacity, s.held, s.free, s.demand = take(len(nodes)), take(len(nodes)), take(len(nodes)), take(len(vms))
+	s.home = make([]int32, len(vms))
+	var asked cluster.Resources
+	for i, n := range nodes {
+		s.capacity[i] = c.Nodes[n].Capacity
+	}
+	for i, v := range vms {
+		s.demand[i] = c.VMs[v].Demand
+		s.home[i] = int32(slices.Index(nodes, c.Host[v]))
+		asked = asked.Plus(s.demand[i])
+	}
+	for d := range asked {
+		if asked[d] > 0 {
+			s.active = append(s.active, d)
+		}
+	}
+	s.sortKinds()
+	s.sortGuests()
+	s.on, s.bestOn = make([]int32, len(vms)), make([]int32, len(vms))
+	s.open, s.lack, s.divisor = make([]int32, len(nodes)), make([]int64, len(nodes)), make([]int64, len(nodes))
+	s.tried, s.arrived = make([]uint64, s.kinds), make([]int32, s.kinds*len(nodes))
+	s.reset()
+	return s
+}
+
+// reset puts every VM back home.
+func (s *search) reset() {
+	copy(s.held, s.capacity)
+	copy(s.free, s.capacity)
+	clear(s.open)
+	clear(s.divisor)
+	for v, h := range s.home {
+		s.on[v] = unplaced
+		if h != homeless {
+			s.free[h] = s.free[h].Minus(s.demand[v])
+			s.open[h]++
+			s.divisor[h] = gcd(s.divisor[h], s.demand[v][cluster.Memory])
+		}
+	}
+	s.lacks = 0
+	for n := range s.nodes {
+		s.lack[n] = s.relaxed(int32(n))
+		s.lacks += s.lack[n]
+	}
+	s.enough = s.lacks
+	s.best = cost{memory: infinite}
+}
+
+// sortKinds numbers the different demands.
+func (s *search) sortKinds() {
+	byDemand := make([]int32, len(s.vms))
+	for v := range byDemand {
+		byDemand[v] = int32(v)
+	}
+	slices.SortFunc(byDemand, func(a, b int32) int {
+		return slices.Compare(s.demand[a][:], s.demand[b][:])
+	})
+	s.kind = make([]int32, len(s.vms))
+	for i, v := range byDemand {
+		if i > 0 && s.demand[v] != s.demand[byDemand[i-1]] {
+			s.kinds++
+		}
+		s.kind[v] = int32(s.kinds)
+	}
+	s.kinds++
+}
+
+// sortGuests lists the VMs of each node: guests with the least memory first
+// and, among these, the largest; order by what they cost for what they free.
+func (s *search) sortGuests() {
+	s.first = make([]int32, len(s.nodes)+1)
+	s.guests = make([]int32, 0, len(s.vms))
+	for v, h := range s.home {
+		if h == homeless {
+			s.strays = append(s.strays, int32(v))
+		} else {
+			s.guests = append(s.guests, int32(v))
+			s.first[h+1]++
+		}
+	}
+	for n := range s.nodes {
+		s.first[n+1] += s.first[n]
+	}
+	s.sortByHome(s.guests, func(a, b int32) int {
+		x, y := &s.demand[a], &s.demand[b]
+		return cmp.Or(cmp.Compare(x[cluster.Memory], y[cluster.Memory]), cmp.Compare(y[s.scarce], x[s.scarce]))
+	})
+	slices.SortFunc(s.strays, func(a, b int32) int {
+		x, y := &s.demand[a], &s.demand[b]
+		return cmp.Or(cmp.Compare(y[s.scarce], x[s.scarce]), cmp.Compare(s.kind[a], s.kind[b]), cmp.Compare(a, b))
+	})
+	for _, d := range s.active {
+		s.order[d] = slices.Clone(s.guests)
+		s.sortByHome(s.order[d], func(a, b int32) int {
+			x, y := &s.demand[a], &s.demand[b]
+			return dearer(x[cluster.Memory], x[d], y[cluster.Memory], y[d])
+		})
+	}
+}
+
+func (s *search) sortByHome(vms []int32, compare func(a, b int32) int) {
+	slices.SortFunc(vms, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(s.home[a], s.home[b]), compare(a, b), cmp.Compare(s.kind[a], s.kind[b]), cmp.Compare(a, b))
+	})
+}
+
+func (s *search) guestsOf(n int32) []int32 { return s.guests[s.first[n]:s.first[n+1]] }
+
+// relaxed returns a lower bound on the memory that the undecided VMs of n have
+// to move, infinite if they cannot free enough. For each resource that n
+// lacks it takes the VMs that free it most cheaply, the last of them in part.
+func (s *search) relaxed(n int32) int64 {
+	bound := int64(0)
+	for _, d := range s.active {
+		need, memory := -s.free[n][d], int64(0)
+		if need <= 0 {
+			continue
+		}
+		for _, v := range s.order[d][s.first[n]:s.first[n+1]] {
+			if s.on[v] != unplaced {
+				continue
+			}
+			demand := &s.demand[v]
+			if demand[d] >= need {
+				if need > 0 {
+					memory += share(demand[cluster.Memory], need, demand[d])
+				}
+				need = 0
+				break
+			}
+			memory += demand[cluster.Memory]
+			need -= demand[d]
+		}
+		if need > 0 {
+			return infinite
+		}
+		bound = max(bound, memory)
+	}
+	return roundUp(bound, s.divisor[n])
+}
+
+func (s *search) setLack(n int32, lack int64) {
+	s.lacks += lack - s.lack[n]
+	s.lack[n] = lack
+}
+
+// hopeless reports whether nothing below can beat best.
+func (s *search) hopeless() bool {
+	memory := s.cost.memory + s.lacks
+	return memory > s.best.memory || memory == s.best.memory && s.cost.moves >= s.best.moves
+}
+
+// over reports whether the search has to end: the budget is spent, or what is
+// known cannot be beaten.
+func (s *search) over() bool { return s.cut || s.best.memory <= s.enough }
+
+// run searches the whole space. It reports whether it got through, so that
+// best is the optimum or, if nothing was found, there is nothing better.
+func (s *search) run() bool {
+	s.cut = false
+	if !s.hopeless() {
+		s.expand(0)
+	}
+	return !s.cut
+}
+
+// expand looks at every placement that extends what is decided. The strays
+// before stray are placed.
+func (s *search) expand(stray int) {
+	if !s.step() {
+		s.cut = true
+	}
+	if s.over() {
+		return
+	}
+	if stray < len(s.strays) {
+		s.send(s.strays[stray], stray+1)
+		return
+	}
+	n := s.neediest()
+	if n == cluster.Nowhere {
+		s.adopt(s.on, s.cost)
+		return
+	}
+	s.relieve(n, stray)
+}
+
+// adopt takes a viable placement as the best one known.
+func (s *search) adopt(on []int32, cost cost) {
+	copy(s.bestOn, on)
+	s.best, s.improved = cost, true
+	if s.reached == 0 {
+		s.reached = s.steps
+	}
+}
+
+// neediest returns the overloaded node that has to move the most, or Nowhere.
+func (s *search) neediest() int32 {
+	neediest, most := cluster.Nowhere, int64(-1)
+	for n := range s.nodes {
+		if s.lack[n] > most && !fits(cluster.Resources{}, s.free[n]) {
+			neediest, most = int32(n), s.lack[n]
+		}
+	}
+	return neediest
+}
+
+// relieve lets each undecided VM of n be the first one to leave.
+func (s *search) relieve(n int32, stray int) {
+	guests, lack, mark := s.guestsOf(n), s.lack[n], len(s.stayed)
+	for i, v := range guests {
+		if s.on[v] != unplaced {
+			continue
+		}
+		if s.mayLeave(guests, i) {
+			s.send(v, stray)
+		} else {
+			s.rejected[Alike]++
+		}
+		if s.over() {
+			break
+		}
+		s.stayed = append(s.stayed, v)
+		s.on[v] = n
+		s.open[n]--
+		s.held[n] = s.held[n].Minus(s.demand[v])
+		if !fits(cluster.Resources{}, s.held[n]) {
+			break
+		}
+		if s.setLack(n, s.relaxed(n)); s.hopeless() {
+			break
+		}
+	}
+	for _, v := range s.stayed[mark:] {
+		s.on[v] = unplaced
+		s.open[n]++
+		s.held[n] = s.held[n].Plus(s.demand[v])
+	}
+	s.stayed = s.stayed[:mark]
+	s.setLack(n, lack)
+}
+
+// mayLeave reports whether guest i may leave its node as far as the VMs equal
+// to it are concerned. They are next to each other among the guests.
+func (s *search) mayLeave(guests []int32, i int) bool {
+	v := guests[i]
+	kind, n := s.kind[v], s.home[v]
+	if i > 0 && s.kind[guests[i-1]] == kind && s.on[guests[i-1]] == n {
+		return false
+	}
+	return s.arrived[int(kind)*len(s.nodes)+int(n)] == 0
+}
+
+// send puts v on each node but its home in turn, and searches on.
+func (s *search) send(v int32, stray int) {
+	home, kind, demand := s.home[v], s.kind[v], s.demand[v]
+	before, lack := s.cost, int64(0)
+	if home != homeless {
+		lack = s.lack[home]
+		s.cost = s.cost.plus(demand[cluster.Memory])
+		s.free[home] = s.free[home].Plus(demand)
+		s.open[home]--
+		s.on[v] = home // not undecided, so that it does not count in relaxed
+		s.setLack(home, s.relaxed(home))
+	}
+	var buffer [searchNodes]int32
+	tried := s.tried[kind]
+	seen := uint64(0)
+	targets := s.rank(buffer[:0], &demand, home)
+	for i, t := range targets {
+		if s.over() {
+			break
+		}
+		if !s.step() {
+			s.cut = true
+			break
+		}
+		if s.admits(&demand, &s.held[t]) {
+			if tried&(1<<t) != 0 || s.sameRoom(targets[:i], t) {
+				s.rejected[Alike]++
+			} else {
+				s.tried[kind] = tried | seen
+				s.put(v, t, stray)
+			}
+		}
+		seen |= 1 << t
+	}
+	s.tried[kind] = tried
+	s.on[v] = unplaced
+	if home != homeless {
+		s.setLack(home, lack)
+		s.open[home]++
+		s.free[home] = s.free[home].Minus(demand)
+	}
+	s.cost = before
+}
+
+// put decides that v is on t, and searches on.
+func (s *search) put(v, t int32, stray int) {
+	demand, lack := s.demand[v], s.lack[t]
+	was, held, free := s.on[v], s.held[t], s.free[t]
+	arrived := &s.arrived[int(s.kind[v])*len(s.nodes)+int(t)]
+	s.on[v] = t
+	s.held[t], s.free[t] = held.Minus(demand), free.Minus(demand)
+	*arrived++
+	if s.setLack(t, s.relaxed(t)); s.hopeless() {
+		s.rejected[Dearer]++
+	} else {
+		s.expand(stray)
+	}
+	s.setLack(t, lack)
+	*arrived--
+	s.held[t], s.free[t] = held, free
+	s.on[v] = was
+}
+
+// rank lists the nodes but home: those that have room now, the fullest first,
+// then those that somebody has to leave, the least overloaded first.
+func (s *search) rank(targets []int32, demand *cluster.Resources, home int32) []int32 {
+	var key [searchNodes]int64
+	for n := range s.nodes {
+		if int32(n) == home {
+			continue
+		}
+		key[n] = s.free[n][s.scarce] - demand[s.scarce]
+		if !fits(*demand, s.free[n]) {
+			key[n] = infinite - key[n]
+		}
+		i := len(targets)
+		targets = append(targets, int32(n))
+		for ; i > 0 && key[targets[i-1]] > key[n]; i-- {
+			targets[i] = targets[i-1]
+		}
+		targets[i] = int32(n)
+	}
+	return targets
+}
+
+// sameRoom reports whether one of the nodes before is as good as t: nobody
+// undecided is at home on either, and they have equal room.
+func (s *search) sameRoom(before []int32, t int32) bool {
+	if s.open[t] > 0 {
+		return false
+	}
+	for _, n := range before {
+		if s.open[n] == 0 && s.held[n] == s.held[t] {
+			return true
+		}
+	}
+	return false
+}

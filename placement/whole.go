@@ -1,0 +1,131 @@
+package placement
+
+import "github.com/dvms-project/dvms/cluster"
+
+// small reports whether the whole cluster can be searched.
+func (r *repair) small() bool {
+	return len(r.c.Nodes) <= searchNodes && len(r.vms[:r.first[len(r.c.Nodes)]]) <= searchVMs
+}
+
+// searchAll searches all placements of a small cluster. If landing failed, it
+// asks first whether the VMs fit at all: that is proven faster without a
+// thought for where they are now.
+func (r *repair) searchAll() Answer {
+	nodes := make([]int32, len(r.c.Nodes))
+	for n := range nodes {
+		nodes[n] = int32(n)
+	}
+	s := newSearch(&r.effort, r.c, r.scarce, nodes, r.vms[:r.first[len(nodes)]])
+	s.enough = max(s.enough, r.bound)
+	r.bound = s.enough
+	if r.stuck == 0 {
+		s.best = r.cost
+	} else if s.pack((r.limit-r.steps)/4) == cannotPack {
+		return Infeasible
+	}
+	r.proven = s.run()
+	if s.improved {
+		r.take(s)
+	}
+	switch {
+	case r.stuck == 0:
+		return Viable
+	case r.proven:
+		return Infeasible
+	}
+	return Exhausted
+}
+
+// take puts the VMs where a search of the whole cluster found room.
+func (r *repair) take(s *search) {
+	for i, v := range s.vms {
+		r.host[v] = r.c.Host[v]
+		if s.bestOn[i] != unplaced {
+			r.host[v] = s.nodes[s.bestOn[i]]
+		}
+	}
+	r.cost, r.stuck = s.best, 0
+	if r.reached == 0 {
+		r.reached = s.reached
+	}
+}
+
+// homeward returns the placement of a packing after its bins have been dealt
+// to nodes, and equal VMs among each other, so that many VMs stay at home.
+// on is a viable placement.
+func (s *search) homeward(on []int32) (placement []int32, total cost) {
+	count := len(s.nodes)
+	want := make([]int32, s.kinds*count) // by kind and bin: VMs in the bin
+	have := make([]int32, s.kinds*count) // by kind and node: VMs at home
+	for v, n := range on {
+		want[int(s.kind[v])*count+int(n)]++
+		if s.home[v] != homeless {
+			have[int(s.kind[v])*count+int(s.home[v])]++
+		}
+	}
+	node := s.dealBins(want, have)
+	placement = make([]int32, len(on))
+	for v, h := range s.home {
+		placement[v] = unplaced
+		if h == homeless {
+			continue
+		}
+		for bin, n := range node {
+			if left := &want[int(s.kind[v])*count+bin]; n == h && *left > 0 {
+				*left--
+				placement[v] = h
+			}
+		}
+	}
+	for v := range placement {
+		if placement[v] != unplaced {
+			continue
+		}
+		bin := 0
+		for want[int(s.kind[v])*count+bin] == 0 {
+			bin++
+		}
+		want[int(s.kind[v])*count+bin]--
+		placement[v] = node[bin]
+		if s.home[v] != homeless {
+			total = total.plus(s.demand[v][cluster.Memory])
+		}
+	}
+	return placement, total
+}
+
+// dealBins returns the node of each bin: again and again the pair of equal
+// capacity that keeps most memory at home.
+func (s *search) dealBins(want, have []int32) []int32 {
+	count := len(s.nodes)
+	memory := make([]int64, s.kinds)
+	for v, k := range s.kind {
+		memory[k] = s.demand[v][cluster.Memory]
+	}
+	kept := func(bin, n int) (sum int64) {
+		for k, m := range memory {
+			sum += m * int64(min(want[k*count+bin], have[k*count+n]))
+		}
+		return sum
+	}
+	node := make([]int32, count)
+	for bin := range node {
+		node[bin] = cluster.Nowhere
+	}
+	dealt := make([]bool, count)
+	for range node {
+		bestBin, bestNode, most := 0, 0, int64(-1)
+		for bin := range node {
+			for n := range dealt {
+				if node[bin] != cluster.Nowhere || dealt[n] || s.capacity[bin] != s.capacity[n] {
+					continue
+				}
+				if k := kept(bin, n); k > most {
+					bestBin, bestNode, most = bin, n, k
+				}
+			}
+		}
+		node[bestBin], dealt[bestNode] = int32(bestNode), true
+	}
+	return node
+}
