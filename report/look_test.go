@@ -1,0 +1,27 @@
+package report
+
+import (
+	"flag"
+	"os"
+	"testing"
+	"time"
+)
+
+var look = flag.String("look", "", "directory to which TestLook writes reports of made-up runs, to look at")
+
+// TestLook is for a person: go test ./report -run TestLook -look DIR
+func TestLook(t *testing.T) {
+	if *look == "" {
+		t.Skip("no -look directory")
+	}
+	for name, runs := range map[string][]*Collector{"one-seed": collectAll(fakes(42)...), "five-seeds": seeds(5)} {
+		c := Compare(runs...)
+		for i := range c.Runs {
+			c.Runs[i] = c.Runs[i].WithWall(420 * time.Millisecond)
+		}
+		t.Log(name)
+		if err := c.WriteTable(os.Stdout); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
