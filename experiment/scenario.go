@@ -212,16 +212,11 @@ func Parse(file string, data []byte) (Scenario, error) {
 
 // yamlError turns the first complaint of the YAML library into a KeyError.
 func yamlError(file string, err error) error {
-	var all *yaml.LoadErrors
-	if errors.As(err, &all) && len(all.Errors) > 0 {
-		first := all.Errors[0]
-		cause := first.Err
-		if cause == nil {
-			cause = errors.New(first.Error())
-		}
-		return &KeyError{File: file, Line: first.Line, Err: cause}
+	var first *yaml.LoadError
+	if !errors.As(err, &first) {
+		return &KeyError{File: file, Err: err}
 	}
-	return &KeyError{File: file, Err: err}
+	return &KeyError{File: file, Line: first.Mark.Line, Err: errors.New(first.Message)}
 }
 
 // lineOf returns the line of a key such as hosts.count or vms.classes[1].memory

@@ -32,7 +32,7 @@ type arrival struct {
 // apply starts to carry out a plan.
 func (n *Node) apply(now time.Duration, p plan.Plan) {
 	b := &n.booking
-	b.phase, b.plan = applying, p
+	b.phase = applying
 	b.runner = plan.NewRunner(p, n.settings.Concurrent)
 	n.emit(Applying{Partition: b.id, Nodes: len(b.members), Migrations: len(p.Actions)})
 	n.set(RenewTimer, now+n.settings.Renew)
@@ -45,24 +45,24 @@ func (n *Node) dispatch(now time.Duration) {
 	b := &n.booking
 	n.set(PhaseTimer, now+n.settings.ActionLimit)
 	for _, i := range b.runner.Ready() {
-		b.runner.Start(i)
-		a := b.plan.Actions[i]
+		b.runner.Started(i)
+		a := b.runner.Plan().Actions[i]
 		n.send(a.Source, Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
 	}
 	if !b.runner.Finished() {
 		return
 	}
-	if b.runner.Aborted() {
-		n.end(now, Aborted)
-	} else {
+	if b.runner.Outcome().Succeeded() {
 		n.end(now, SolvedOutcome)
+	} else {
+		n.end(now, Aborted)
 	}
 }
 
 // actionDone takes the end of an action, at the leader.
 func (n *Node) actionDone(now time.Duration, m Message, d Done) {
 	b := &n.booking
-	if !n.leads(m, applying) || !b.runner.Running(d.Action) {
+	if !n.leads(m, applying) || b.runner.State(d.Action) != plan.Running {
 		return
 	}
 	if d.OK {

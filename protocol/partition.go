@@ -35,12 +35,11 @@ type booking struct {
 	over    bool // to be freed as soon as no local migration is under way
 
 	phase    phase
-	answers  []answer // while collecting: by position in members
-	reports  []Report // while collecting: those that came
-	runner   plan.Runner
-	plan     plan.Plan
-	returned bool    // its CNGROW event is back, but a merge is being asked for
-	held     Message // while merging: the event of the partition that is asked
+	answers  []answer     // while collecting: by position in members
+	reports  []Report     // while collecting: those that came
+	runner   *plan.Runner // while applying
+	returned bool         // its CNGROW event is back, but a merge is being asked for
+	held     Message      // while merging: the event of the partition that is asked
 }
 
 type answer uint8

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -21,6 +23,13 @@ func TestLook(t *testing.T) {
 		}
 		t.Log(name)
 		if err := c.WriteTable(os.Stdout); err != nil {
+			t.Fatal(err)
+		}
+		var page bytes.Buffer
+		if err := HTML(&page, c, runs); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*look, name+".html"), page.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -67,8 +67,7 @@ type Centralized struct {
 	reports []protocol.Report
 	missing int
 	index   map[cluster.NodeID]int // of a host in hosts
-	runner  plan.Runner
-	plan    plan.Plan
+	runner  *plan.Runner
 
 	out []protocol.Output
 }
@@ -160,7 +159,7 @@ func (c *Centralized) solved(now time.Duration, s protocol.Solved) {
 		c.rest(now)
 		return
 	}
-	c.phase, c.plan = applying, s.Plan
+	c.phase = applying
 	c.runner = plan.NewRunner(s.Plan, c.settings.Concurrent)
 	c.out = append(c.out, protocol.Applying{Nodes: len(c.hosts), Migrations: len(s.Plan.Actions)})
 	c.dispatch(now)
@@ -169,23 +168,23 @@ func (c *Centralized) solved(now time.Duration, s protocol.Solved) {
 // dispatch orders every action that may start now.
 func (c *Centralized) dispatch(now time.Duration) {
 	for _, i := range c.runner.Ready() {
-		c.runner.Start(i)
-		a := c.plan.Actions[i]
+		c.runner.Started(i)
+		a := c.runner.Plan().Actions[i]
 		c.send(a.Source, protocol.Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
 	}
 	if !c.runner.Finished() {
 		return
 	}
-	outcome := protocol.SolvedOutcome
-	if c.runner.Aborted() {
-		outcome = protocol.Aborted
+	outcome := protocol.Aborted
+	if c.runner.Outcome().Succeeded() {
+		outcome = protocol.SolvedOutcome
 	}
 	c.out = append(c.out, protocol.Ended{Outcome: outcome})
 	c.rest(now)
 }
 
 func (c *Centralized) done(now time.Duration, d protocol.Done) {
-	if c.phase != applying || !c.runner.Running(d.Action) {
+	if c.phase != applying || c.runner.State(d.Action) != plan.Running {
 		return
 	}
 	if d.OK {
@@ -198,7 +197,7 @@ func (c *Centralized) done(now time.Duration, d protocol.Done) {
 
 // rest waits for the next period.
 func (c *Centralized) rest(now time.Duration) {
-	c.phase, c.plan = idle, plan.Plan{}
+	c.phase, c.runner = idle, nil
 	next := max(c.started+c.settings.Period, now)
 	c.out = append(c.out, protocol.SetTimer{Timer: PeriodTimer, At: next})
 }
