@@ -282,38 +282,41 @@ func (n *network) fix(i int32, rate float64) {
 	}
 }
 
-// lowest returns the link whose open flows have the least to share. There is
-// one as long as a flow is open.
+// lowest returns the link whose open flows have the least to share. It must
+// not be called when no flow is open.
 func (n *network) lowest() levelEntry {
 	for {
 		first := &n.levels[0]
 		l := &n.links[first.link]
-		switch {
-		case l.open == 0:
+		if l.open == 0 { // others are left, as some flow is open
 			last := len(n.levels) - 1
 			*first, n.levels = n.levels[last], n.levels[:last]
-		case l.left/float64(l.open) > first.level:
-			first.level = l.left / float64(l.open)
-		default:
+		} else if level := l.left / float64(l.open); level > first.level {
+			first.level = level
+		} else {
 			return *first
 		}
 		n.sink(0)
 	}
 }
 
+// sink moves the entry at i down to its place in the heap.
 func (n *network) sink(i int) {
+	levels := n.levels
+	e := levels[i]
 	for {
 		child := 2*i + 1
-		if child >= len(n.levels) {
-			return
+		if child >= len(levels) {
+			break
 		}
-		if child+1 < len(n.levels) && n.levels[child+1].before(n.levels[child]) {
+		if child+1 < len(levels) && levels[child+1].before(levels[child]) {
 			child++
 		}
-		if !n.levels[child].before(n.levels[i]) {
-			return
+		if !levels[child].before(e) {
+			break
 		}
-		n.levels[i], n.levels[child] = n.levels[child], n.levels[i]
+		levels[i] = levels[child]
 		i = child
 	}
+	levels[i] = e
 }

@@ -33,6 +33,16 @@ func TestAFlowTakesTheLatencyAndTheTimeOfItsBytes(t *testing.T) {
 	}
 }
 
+func TestAFlowEndsWhenItsLastByteHasArrivedAndNotBefore(t *testing.T) {
+	s := netOf(3, 3, 3, 3)
+	var ends time.Duration
+	s.network.start(0, 1, 1, 0, call(func() { ends = s.Now() }), 0)
+	s.Run(time.Minute)
+	if want := 333_333_334 * time.Nanosecond; ends != want {
+		t.Errorf("a third of a second ends at %v, want %v", ends, want)
+	}
+}
+
 func TestAFlowSpeedsUpWhenAnotherEnds(t *testing.T) {
 	s := netOf(100, 100, 100, 100, 100, 100)
 	ends := map[string]time.Duration{}

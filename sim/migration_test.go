@@ -33,13 +33,14 @@ func TestPrecopyDoesNotConvergeIfMemoryIsWrittenFasterThanSent(t *testing.T) {
 	}
 }
 
+// One of two vCPUs computes, so the VM writes at half its rate.
 func TestPrecopyPredictsTheSimulation(t *testing.T) {
 	settings := DefaultSettings()
 	settings.Latency = 0
 	for _, dirty := range []cluster.BytesPerSecond{0, 20e6, 60e6, 100e6, 124e6, 200e6} {
 		s := NewWith(settings)
 		addHosts(s, 2, cluster.Core, 8*cluster.GiB)
-		vm := s.AddVM(VMSpec{Host: 0, VCPUs: 1, Memory: cluster.GiB, DirtyRate: dirty, Demand: 1000})
+		vm := s.AddVM(VMSpec{Host: 0, VCPUs: 2, Memory: cluster.GiB, DirtyRate: 2 * dirty, Demand: 1000})
 		got := migrate(t, s, vm, 1)
 		s.Run(time.Hour)
 		want, _ := Precopy(cluster.GiB, dirty, cluster.Gigabit, settings.Downtime)
@@ -146,6 +147,16 @@ func TestASuspendedVMGetsNoCPUAndThatIsLost(t *testing.T) {
 	d := s.Delivered(vm)
 	if m.Downtime == 0 || d.Short != m.Downtime || !near(float64(d.Lost), 0.8*m.Downtime.Seconds(), 1e-9) {
 		t.Errorf("%+v, want 0.8 cores lost during the downtime of %v", d, m.Downtime)
+	}
+}
+
+func TestAVMWithoutMemoryMovesInTwoRoundsOfLatency(t *testing.T) {
+	s := New()
+	addHosts(s, 2, cluster.Core, 0)
+	m := migrate(t, s, s.AddVM(VMSpec{Host: 0, VCPUs: 1, Demand: 1000, DirtyRate: 60e6}), 1)
+	s.Run(time.Hour)
+	if want := 2 * s.Settings().Latency; m.Duration() != want || !m.Converged || m.Downtime != want/2 {
+		t.Errorf("%+v, want it to take %v", *m, want)
 	}
 }
 

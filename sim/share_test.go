@@ -66,6 +66,19 @@ func TestOnlyTheTimeWithTooLittleIsShort(t *testing.T) {
 	}
 }
 
+func TestAVMLosesWhileItsNeighbourAsksForTooMuch(t *testing.T) {
+	s := New()
+	addHosts(s, 1, cluster.Core, 8*cluster.GiB)
+	vm, neighbour := addVM(s, 0, 700), addVM(s, 0, 0)
+	s.Call(10*time.Second, func() { s.SetDemand(neighbour, 1000) })
+	s.Call(14*time.Second, func() { s.SetDemand(neighbour, 0) })
+	s.Run(20 * time.Second)
+	want := Delivery{Asked: 14, Given: 7 + 2 + 4.2, Lost: 0.8, Short: 4 * time.Second}
+	if got := s.Delivered(vm); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // fairShares shares capacity among demands the slow way: everybody gets the
 // same small amount until they are satisfied or it is used up.
 func fairShares(capacity float64, demands []cluster.Millicores) []float64 {
