@@ -23,10 +23,18 @@ type departure struct {
 
 // arrival is room that this node has promised to a VM.
 type arrival struct {
-	vm      cluster.VMID
-	demand  cluster.Resources
-	source  cluster.NodeID
-	overdue time.Duration // when to take the promise back
+	vm        cluster.VMID
+	demand    cluster.Resources
+	source    cluster.NodeID
+	partition PartitionID
+	epoch     Epoch
+	overdue   time.Duration // when to take the promise back
+}
+
+// isFor reports whether m, which is about a VM, comes from the source and
+// concerns the very migration that the room was promised for.
+func (a arrival) isFor(vm cluster.VMID, m Message) bool {
+	return a.vm == vm && a.source == m.From && a.partition == m.Partition && a.epoch == m.Epoch
 }
 
 // apply starts to carry out a plan.
@@ -81,15 +89,19 @@ func (n *Node) holds(m Message) bool {
 }
 
 // ordered acts, at the source, on the leader's order to migrate a VM: it asks
-// the target for room.
+// the target for room. An order that comes twice is carried out once.
 func (n *Node) ordered(now time.Duration, m Message, o Order) {
 	i := slices.IndexFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == o.VM })
-	leaving := slices.ContainsFunc(n.departures, func(d departure) bool { return d.vm == o.VM })
-	if !n.holds(m) || m.From != n.booking.leader || i < 0 || leaving {
+	holds := n.holds(m) && m.From == n.booking.leader
+	switch {
+	case holds && slices.Contains(n.booking.orders, o.Action):
+		return
+	case !holds || i < 0 || n.departing(o.VM) >= 0:
 		n.sendAbout(m.From, m.Partition, m.Epoch, Done{Action: o.Action})
 		return
 	}
-	n.departures = append(n.departures, departure{
+	n.booking.orders = append(slices.Clone(n.booking.orders), o.Action)
+	n.departures = append(slices.Clone(n.departures), departure{
 		vm: o.VM, target: o.Target, partition: m.Partition, epoch: m.Epoch, leader: m.From,
 		action: o.Action, bypass: o.Bypass, overdue: now + n.settings.Collect,
 	})
@@ -102,32 +114,36 @@ func (n *Node) ordered(now time.Duration, m Message, o Order) {
 // suffices for what the VMs asked for when it was made.
 func (n *Node) admit(now time.Duration, m Message, a Admit) {
 	memory := n.usage.Plus(n.Promised()).Plus(a.Demand).Memory()
-	known := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.vm == a.VM })
-	ok := n.holds(m) && !known && memory <= n.local.Capacity.Memory()
-	if ok {
-		n.arrivals = append(n.arrivals, arrival{a.VM, a.Demand, m.From, now + n.settings.ActionLimit})
+	promised := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.isFor(a.VM, m) })
+	fits := n.holds(m) && memory <= n.local.Capacity.Memory()
+	if fits && !promised {
+		n.arrivals = append(slices.Clone(n.arrivals), arrival{
+			vm: a.VM, demand: a.Demand, source: m.From, partition: m.Partition, epoch: m.Epoch,
+			overdue: now + n.settings.ActionLimit,
+		})
 		n.set(ActionTimer, n.nextOverdue())
 	}
-	n.sendAbout(m.From, m.Partition, m.Epoch, Admitted{VM: a.VM, OK: ok})
+	n.sendAbout(m.From, m.Partition, m.Epoch, Admitted{VM: a.VM, OK: fits || promised})
 }
 
 // admitted starts the migration, at the source, if the target has promised
 // room and the reservation is still the one under which it was ordered.
 func (n *Node) admitted(m Message, a Admitted) {
-	i := n.departing(a.VM)
-	if i < 0 || n.departures[i].running || n.departures[i].target != m.From {
-		if a.OK {
-			n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: a.VM})
-		}
-		return
-	}
-	d := &n.departures[i]
-	if !a.OK || !n.holds(m) || d.partition != m.Partition || d.epoch != m.Epoch {
+	i := slices.IndexFunc(n.departures, func(d departure) bool {
+		return d.vm == a.VM && d.target == m.From && d.partition == m.Partition && d.epoch == m.Epoch
+	})
+	switch {
+	case i < 0 && a.OK:
+		n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: a.VM}) // it waits no longer
+	case i < 0 || n.departures[i].running:
+	case !a.OK || !n.holds(m):
 		n.departed(i, false)
-		return
+	default:
+		n.departures = slices.Clone(n.departures)
+		d := &n.departures[i]
+		d.running = true
+		n.emit(Migrate{VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
 	}
-	d.running = true
-	n.emit(Migrate{VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
 }
 
 // migrated takes the end of a migration from the hypervisor, at the source.
@@ -154,9 +170,7 @@ func (n *Node) departed(i int, ok bool) {
 
 // settled drops a promise, at the target: the VM is here, or will not come.
 func (n *Node) settled(m Message, s Settled) {
-	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
-		return a.vm == s.VM && a.source == m.From
-	})
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.isFor(s.VM, m) })
 	n.freeIfOver()
 }
 

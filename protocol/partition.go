@@ -32,7 +32,8 @@ type booking struct {
 	leader  cluster.NodeID
 	members []cluster.NodeID // in the order in which they joined; never changed in place
 	tally   Tally
-	over    bool // to be freed as soon as no local migration is under way
+	over    bool  // to be freed as soon as no local migration is under way
+	orders  []int // actions of the leader's plan that this node was ordered to start
 
 	phase    phase
 	answers  []answer     // while collecting: by position in members

@@ -53,14 +53,14 @@ func (w *World) command(d *datadriven.TestData) error {
 	case "solve":
 		for i, p := range w.solves {
 			if !d.HasArg("node") || argument(d, "node") == strconv.FormatUint(uint64(p.node), 10) {
-				return w.answer(i)
+				return w.Answer(i)
 			}
 		}
 		return fmt.Errorf("no solver is at work there")
 	case "migrate":
 		for i, m := range w.migrations {
 			if !d.HasArg("vm") || argument(d, "vm") == vmName(m.order.VM) {
-				return w.finish(i, !d.HasArg("fail"))
+				return w.Finish(i, !d.HasArg("fail"))
 			}
 		}
 		return fmt.Errorf("no such migration is under way")
@@ -157,10 +157,8 @@ func (w *World) deliverCommand(d *datadriven.TestData) error {
 			return nil
 		}
 		if d.Cmd == "drop" {
-			e := w.messages[i]
-			fmt.Fprintf(&w.log, "lost %s\n", w.describeMessage(e.to, e.message))
-			w.messages = append(w.messages[:i:i], w.messages[i+1:]...)
-		} else if err := w.deliver(i); err != nil {
+			w.Drop(i)
+		} else if err := w.Deliver(i); err != nil {
 			return err
 		}
 	}

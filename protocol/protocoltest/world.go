@@ -74,7 +74,7 @@ func (w *World) AddNode(capacity cluster.Resources, demands []cluster.Resources)
 	w.hosts[id] = &host{capacity: capacity, stale: true}
 	for _, d := range demands {
 		vm := cluster.VMID(len(w.vms) + 1)
-		w.vms = append(w.vms, cluster.VM{ID: vm, VCPUs: 1, Demand: d})
+		w.vms = append(w.vms, cluster.VM{ID: vm, Name: vmName(vm), VCPUs: 1, Demand: d})
 		w.place = append(w.place, id)
 	}
 }
@@ -203,16 +203,38 @@ func (w *World) Free() bool {
 	})
 }
 
-// deliver hands over the message at a position of the queue.
-func (w *World) deliver(i int) error {
+// Messages returns how many messages are under way.
+func (w *World) Messages() int { return len(w.messages) }
+
+// Solves returns how many solvers are at work.
+func (w *World) Solves() int { return len(w.solves) }
+
+// Migrations returns how many migrations are under way.
+func (w *World) Migrations() int { return len(w.migrations) }
+
+// Log returns what happened since it was last cleared, a line each.
+func (w *World) Log() string { return w.log.String() }
+
+// Drop loses the message at a position of the queue.
+func (w *World) Drop(i int) {
+	e := w.messages[i]
+	fmt.Fprintf(&w.log, "lost %s\n", w.describeMessage(e.to, e.message))
+	w.messages = slices.Delete(w.messages, i, i+1)
+}
+
+// Double puts a copy of the message at a position at the end of the queue.
+func (w *World) Double(i int) { w.messages = append(w.messages, w.messages[i]) }
+
+// Deliver hands over the message at a position of the queue.
+func (w *World) Deliver(i int) error {
 	e := w.messages[i]
 	w.messages = slices.Delete(w.messages, i, i+1)
 	fmt.Fprintf(&w.log, "%d: receive %s\n", e.to, w.describeMessage(e.to, e.message))
 	return w.Step(e.to, protocol.Received{Message: e.message})
 }
 
-// answer lets the solver answer.
-func (w *World) answer(i int) error {
+// Answer lets the solver at a position answer.
+func (w *World) Answer(i int) error {
 	p := w.solves[i]
 	w.solves = slices.Delete(w.solves, i, i+1)
 	d := strategy.Decide(p.solve.Reports, 0)
@@ -230,8 +252,8 @@ func (w *World) answer(i int) error {
 	return w.Step(p.node, protocol.Solved{Partition: p.solve.Partition, Epoch: p.solve.Epoch, Found: d.Found, Plan: d.Plan})
 }
 
-// finish ends a migration.
-func (w *World) finish(i int, ok bool) error {
+// Finish ends the migration at a position.
+func (w *World) Finish(i int, ok bool) error {
 	m := w.migrations[i]
 	w.migrations = slices.Delete(w.migrations, i, i+1)
 	verb := "arrived at"
@@ -296,11 +318,11 @@ func (w *World) Run() error {
 		var err error
 		switch {
 		case len(w.messages) > 0:
-			err = w.deliver(0)
+			err = w.Deliver(0)
 		case len(w.solves) > 0:
-			err = w.answer(0)
+			err = w.Answer(0)
 		case len(w.migrations) > 0:
-			err = w.finish(0, true)
+			err = w.Finish(0, true)
 		default:
 			return nil
 		}
