@@ -155,12 +155,13 @@ func (c *Configuration) Hosted() [][]int32 {
 }
 
 // Validate returns an error that names the first thing wrong with c: a host
-// that does not exist, a negative amount, a name or ID used twice, a VM in two
-// vjobs.
+// that does not exist, a negative amount, amounts whose sum is too large for
+// an int64, a name or ID used twice, a VM in two vjobs.
 func (c *Configuration) Validate() error {
 	if len(c.Host) != len(c.VMs) {
 		return fmt.Errorf("%d VMs but %d hosts", len(c.VMs), len(c.Host))
 	}
+	var offered, asked Resources
 	nodeNames, nodeIDs := map[string]bool{}, map[NodeID]bool{}
 	for i, n := range c.Nodes {
 		if n.Name == "" {
@@ -172,6 +173,10 @@ func (c *Configuration) Validate() error {
 		nodeNames[n.Name], nodeIDs[n.ID] = true, true
 		if r, negative := (Resources{}).Exceeding(n.Capacity); negative {
 			return fmt.Errorf("node %q has less than no %s", n.Name, r)
+		}
+		offered = offered.Plus(n.Capacity)
+		if r, overflow := (Resources{}).Exceeding(offered); overflow {
+			return fmt.Errorf("the nodes up to %q have too much %s to count", n.Name, r)
 		}
 	}
 	vmNames, vmIDs := map[string]bool{}, map[VMID]bool{}
@@ -185,6 +190,13 @@ func (c *Configuration) Validate() error {
 		vmNames[v.Name], vmIDs[v.ID] = true, true
 		if r, negative := (Resources{}).Exceeding(v.Demand); negative {
 			return fmt.Errorf("VM %q asks for less than no %s", v.Name, r)
+		}
+		asked = asked.Plus(v.Demand)
+		if r, overflow := (Resources{}).Exceeding(asked); overflow {
+			return fmt.Errorf("the VMs up to %q ask for too much %s to count", v.Name, r)
+		}
+		if v.VCPUs < 0 {
+			return fmt.Errorf("VM %q has %d vCPUs", v.Name, v.VCPUs)
 		}
 		if v.DirtyRate < 0 {
 			return fmt.Errorf("VM %q has a negative dirty rate", v.Name)
@@ -207,7 +219,13 @@ func (c *Configuration) validateVJobs() error {
 			return fmt.Errorf("vjob %q is there twice", j.Name)
 		}
 		names[j.Name] = true
-		for _, v := range j.VMs {
+		if j.State > Terminated {
+			return fmt.Errorf("vjob %q is in no known state, %s", j.Name, j.State)
+		}
+		for i, v := range j.VMs {
+			if i > 0 && v <= j.VMs[i-1] {
+				return fmt.Errorf("vjob %q does not have its VMs in ascending order", j.Name)
+			}
 			if v < 0 || int(v) >= len(c.VMs) {
 				return fmt.Errorf("vjob %q has VM number %d, and there are %d", j.Name, v, len(c.VMs))
 			}

@@ -119,13 +119,13 @@ func (m Millicores) String() string {
 	if m == Core {
 		name = " core"
 	}
-	sign, rest := "", m
+	sign, rest := "", uint64(m)
 	if m < 0 {
-		sign, rest = "-", -m
+		sign, rest = "-", -rest
 	}
-	s := strconv.FormatInt(int64(rest/Core), 10)
-	if part := rest % Core; part != 0 {
-		s += "." + strings.TrimRight(fmt.Sprintf("%03d", int64(part)), "0")
+	s := strconv.FormatUint(rest/1000, 10)
+	if part := rest % 1000; part != 0 {
+		s += "." + strings.TrimRight(fmt.Sprintf("%03d", part), "0")
 	}
 	return sign + s + name
 }

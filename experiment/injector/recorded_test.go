@@ -67,7 +67,7 @@ func TestReadBitbrains(t *testing.T) {
 			row(1000, 2, 50, "1048576.0") +
 			row(1301, 2, 106.4, "1048576.0") + // a second late, and too fast
 			row(1301, 2, 25, "1048576.0") + // again: counts instead
-			row(2199, 4, 12.5, "2097152.0") + // 900 s later: resized
+			row(2199, 4, 5, "2097152.0") + // 900 s later: resized
 			row(2499, 4, 106.4, "2097152.0"),
 		"1.csv":  header + row(1372629804, 0, 0, 0),
 		"README": "not a trace",
@@ -75,7 +75,7 @@ func TestReadBitbrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{1 5m0s 0 0B [0 cores]} {2 5m0s 4 2GiB [1 core 0.5 cores 0.5 cores 0.5 cores 0.5 cores 4 cores]}]"
+	want := "[{1 5m0s 0 0B [0 cores]} {2 5m0s 4 2GiB [1 core 0.5 cores 0.5 cores 0.5 cores 0.2 cores 4 cores]}]"
 	if got := fmt.Sprint(records); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -1,9 +1,6 @@
 package java
 
-import (
-	"fmt"
-	"unicode/utf16"
-)
+import "unicode/utf16"
 
 // What [1] says of a java.util.HashMap, and OpenJDK of its crowded bins.
 const (
@@ -27,9 +24,10 @@ func HashCode(s string) int32 {
 // factor (0.75) and was given the names in the order of the slice. A name that
 // is there twice keeps its first place and is listed once.
 //
-// HashOrder panics if a bin of at least 64 would get a ninth key, since Java
-// makes such a bin a balanced tree, whose order is not followed here. Numbered
-// names, such as node0 to node999999, don't get there.
+// In a table of 64 bins or more, Java makes a bin a balanced tree when it gets a
+// ninth key, and lists its keys in another order than that of the slice, which
+// is not followed here. Names like node0 to node999999 don't get there, and
+// other names hardly ever.
 func HashOrder(names []string) []string {
 	t := table{bins: make([][]key, initialCapacity)}
 	for _, name := range names {
@@ -72,10 +70,7 @@ func (t *table) insert(name string) {
 		}
 	}
 	*bin = append(*bin, k)
-	if len(*bin) > treeThreshold {
-		if len(t.bins) >= treeCapacity {
-			panic(fmt.Sprintf("java: the bin of %q has %d keys, and would be a tree", name, len(*bin)))
-		}
+	if len(*bin) > treeThreshold && len(t.bins) < treeCapacity {
 		t.grow()
 	}
 	t.size++

@@ -44,16 +44,13 @@ func Log(x float64) float64 {
 	exponent += int(carry >> 20)
 	f := math.Float64frombits(bits&(1<<52-1)|(carry^0x3ff00000)<<32) - 1
 	k := float64(exponent)
-	high, low := k*ln2High, k*ln2Low
+	high, low := float64(k*ln2High), float64(k*ln2Low)
 
 	if (upper+2)&0xfffff < 3 { // |f| < 2^-20
 		if f == 0 {
 			return high + low
 		}
 		r := float64(f*f) * (0.5 - float64(0.33333333333333333*f))
-		if exponent == 0 {
-			return f - r
-		}
 		return high - ((r - low) - f)
 	}
 
@@ -68,14 +65,8 @@ func Log(x float64) float64 {
 	if (upper-0x6147a)|(0x6b851-upper) > 0 {
 		half := float64(0.5 * f * f)
 		part := float64(s * (half + r))
-		if exponent == 0 {
-			return f - (half - part)
-		}
 		return high - ((half - (part + low)) - f)
 	}
 	part := float64(s * (f - r))
-	if exponent == 0 {
-		return f - part
-	}
 	return high - ((part - low) - f)
 }
