@@ -1,0 +1,217 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// State is how far an action is.
+type State uint8
+
+// The states of an action. A pending one starts or is given up; a running one
+// completes or fails.
+const (
+	Pending   State = iota
+	Running         // started, not ended
+	Completed       // the VM is on its target
+	Failed          // the VM is on its source
+	Cancelled       // never started, since it depends on one that failed
+	Aborted         // never started, since another one failed
+)
+
+var stateNames = []string{"pending", "running", "completed", "failed", "cancelled", "aborted"}
+
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// Outcome counts what became of the actions of a plan.
+type Outcome struct {
+	Completed, Failed, Cancelled, Aborted int
+}
+
+// Succeeded reports whether every action completed.
+func (o Outcome) Succeeded() bool { return o.Failed == 0 && o.Cancelled == 0 && o.Aborted == 0 }
+
+// Runner carries a plan out: it says which actions may start, and is told
+// which have started, completed and failed. It does no I/O and knows no time.
+//
+// Once an action fails, nothing more starts. Those under way are awaited;
+// those that depend on the failed one, directly or not, are cancelled, and all
+// others that have not started are aborted. The Runner is finished when
+// nothing is pending or running.
+//
+// A Runner is a value: Clone and Key let a search over all orders of events
+// copy it and recognise what it has seen.
+type Runner struct {
+	plan    Plan
+	perNode int
+	states  []State // by action
+	waits   []int32 // by action: how many of its After have not completed
+	// What follows is the same for every copy, and never changes.
+	followers [][]int32  // by action: those that are After it
+	ends      [][2]int32 // by action: its source and target, as numbers below nodes
+	nodes     int
+}
+
+// NewRunner prepares to carry out p, which must not be changed any more. At
+// most perNode migrations that touch a node, as source or as target, run at a
+// time; 0 is no limit.
+func NewRunner(p Plan, perNode int) *Runner {
+	r := &Runner{
+		plan: p, perNode: perNode,
+		states: make([]State, len(p.Actions)), waits: make([]int32, len(p.Actions)),
+		followers: make([][]int32, len(p.Actions)), ends: make([][2]int32, len(p.Actions)),
+	}
+	numbers := map[cluster.NodeID]int32{}
+	number := func(id cluster.NodeID) int32 {
+		n, ok := numbers[id]
+		if !ok {
+			n = int32(len(numbers))
+			numbers[id] = n
+		}
+		return n
+	}
+	for i, a := range p.Actions {
+		r.ends[i] = [2]int32{number(a.Source), number(a.Target)}
+		r.waits[i] = int32(len(a.After))
+		for _, before := range a.After {
+			r.followers[before] = append(r.followers[before], int32(i))
+		}
+	}
+	r.nodes = len(numbers)
+	return r
+}
+
+// Clone returns a copy that goes its own way.
+func (r *Runner) Clone() *Runner {
+	clone := *r
+	clone.states, clone.waits = slices.Clone(r.states), slices.Clone(r.waits)
+	return &clone
+}
+
+// Key returns the states of the actions as a string of bytes. Runners of the
+// same plan with the same key behave alike.
+func (r *Runner) Key() string {
+	key := make([]byte, len(r.states))
+	for i, s := range r.states {
+		key[i] = byte(s)
+	}
+	return string(key)
+}
+
+// Plan returns the plan that r carries out.
+func (r *Runner) Plan() Plan { return r.plan }
+
+// State returns the state of action i.
+func (r *Runner) State(i int) State { return r.states[i] }
+
+// Ready returns the actions that may start now, in ascending order. All of
+// them may start together: they are chosen in order as long as their nodes
+// are not busy.
+func (r *Runner) Ready() []int {
+	var ready []int
+	var busy []int
+	if r.perNode > 0 {
+		busy = make([]int, r.nodes)
+		for i, s := range r.states {
+			if s == Running {
+				busy[r.ends[i][0]]++
+				busy[r.ends[i][1]]++
+			}
+		}
+	}
+	for i, s := range r.states {
+		if s != Pending || r.waits[i] > 0 {
+			continue
+		}
+		if r.perNode > 0 {
+			source, target := &busy[r.ends[i][0]], &busy[r.ends[i][1]]
+			if *source >= r.perNode || *target >= r.perNode {
+				continue
+			}
+			*source++
+			*target++
+		}
+		ready = append(ready, i)
+	}
+	return ready
+}
+
+// Started tells that action i, which was Ready, has started.
+func (r *Runner) Started(i int) {
+	if r.states[i] != Pending || r.waits[i] > 0 {
+		panic(fmt.Sprintf("plan: action %d started while %v, with %d to wait for", i, r.states[i], r.waits[i]))
+	}
+	r.states[i] = Running
+}
+
+// Done tells that action i has completed.
+func (r *Runner) Done(i int) {
+	r.end(i, Completed)
+	for _, f := range r.followers[i] {
+		r.waits[f]--
+	}
+}
+
+// Failed tells that action i has ended with its VM on the source.
+func (r *Runner) Failed(i int) {
+	r.end(i, Failed)
+	r.cancel(i)
+	r.Abort()
+}
+
+// Abort gives up every action that has not started. Those under way are still
+// awaited.
+func (r *Runner) Abort() {
+	for i, s := range r.states {
+		if s == Pending {
+			r.states[i] = Aborted
+		}
+	}
+}
+
+func (r *Runner) end(i int, s State) {
+	if r.states[i] != Running {
+		panic(fmt.Sprintf("plan: action %d %v while %v", i, s, r.states[i]))
+	}
+	r.states[i] = s
+}
+
+// cancel cancels what depends on action i.
+func (r *Runner) cancel(i int) {
+	for _, f := range r.followers[i] {
+		if r.states[f] == Pending || r.states[f] == Aborted {
+			r.states[f] = Cancelled
+			r.cancel(int(f))
+		}
+	}
+}
+
+// Finished reports whether nothing is left to start or to await.
+func (r *Runner) Finished() bool {
+	return !slices.ContainsFunc(r.states, func(s State) bool { return s == Pending || s == Running })
+}
+
+// Outcome counts what became of the actions so far.
+func (r *Runner) Outcome() Outcome {
+	var o Outcome
+	for _, s := range r.states {
+		switch s {
+		case Completed:
+			o.Completed++
+		case Failed:
+			o.Failed++
+		case Cancelled:
+			o.Cancelled++
+		case Aborted:
+			o.Aborted++
+		}
+	}
+	return o
+}
