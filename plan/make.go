@@ -245,11 +245,12 @@ func (m *maker) after(a move, actions []Action, departures []int, last map[int32
 	for len(earlier) > 0 && actions[earlier[len(earlier)-1]].Step == a.step {
 		earlier = earlier[:len(earlier)-1]
 	}
+	after := append([]int(nil), earlier...)
 	before, ok := last[a.vm]
 	if !ok {
-		return slices.Clone(earlier)
+		return after
 	}
-	after := append(slices.Clone(earlier), before)
+	after = append(after, before)
 	slices.Sort(after)
 	return slices.Compact(after)
 }

@@ -37,3 +37,17 @@ type Action struct {
 type Plan struct {
 	Actions []Action
 }
+
+// Steps returns the actions step by step, as parts of p.Actions.
+func (p *Plan) Steps() [][]Action {
+	var steps [][]Action
+	for start := 0; start < len(p.Actions); {
+		end := start + 1
+		for end < len(p.Actions) && p.Actions[end].Step == p.Actions[start].Step {
+			end++
+		}
+		steps = append(steps, p.Actions[start:end:end])
+		start = end
+	}
+	return steps
+}
