@@ -285,6 +285,7 @@ func (n *Node) answered(now time.Duration, from cluster.NodeID, r *Report) {
 // over. Members that did not report are left out, and the others told so.
 func (n *Node) collected(now time.Duration) {
 	b := &n.booking
+	b.reports[slices.Index(b.members, n.id)] = *n.report() // its own is to be as fresh as the last one
 	var present []cluster.NodeID
 	for i, a := range b.answers {
 		if a == hasReported {

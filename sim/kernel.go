@@ -58,7 +58,7 @@ func (s *Simulation) Run(until time.Duration) {
 	if until < s.now {
 		panic(fmt.Sprintf("sim: run until %v, but it is %v already", until, s.now))
 	}
-	for !s.stopped.Load() {
+	for !s.stopped {
 		at, h, arg, ok := s.queue.pop(until)
 		if !ok {
 			s.now = until
@@ -71,8 +71,9 @@ func (s *Simulation) Run(until time.Duration) {
 }
 
 // Stop makes Run return after the current event. The simulation stays
-// stopped: a later Run returns at once. Stop may be called from any goroutine.
-func (s *Simulation) Stop() { s.stopped.Store(true) }
+// stopped: a later Run returns at once. It is for handlers of events; who
+// wants to end a run from elsewhere runs it in parts, and looks between them.
+func (s *Simulation) Stop() { s.stopped = true }
 
 // Stopped reports whether Stop was called.
-func (s *Simulation) Stopped() bool { return s.stopped.Load() }
+func (s *Simulation) Stopped() bool { return s.stopped }

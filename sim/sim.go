@@ -55,19 +55,17 @@ package sim
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 )
 
-// Simulation is a data centre and its clock. It belongs to one goroutine;
-// only Stop may be called from others.
+// Simulation is a data centre and its clock. It belongs to one goroutine.
 type Simulation struct {
 	settings Settings
 
 	now     time.Duration
 	events  uint64
 	queue   queue
-	stopped atomic.Bool
+	stopped bool
 
 	hosts     []host
 	hostSpecs []HostSpec
