@@ -83,6 +83,7 @@ type Event struct {
 	Leader  cluster.NodeID
 	Members []cluster.NodeID // in the order in which they joined
 	Round   int              // hops since it last left its leader or initiator
+	Busy    bool             // while CNGROW: it has passed a partition that is not
 	Tally   Tally
 }
 
@@ -109,13 +110,19 @@ type Refuse struct{}
 type Stuck struct{}
 
 // Returned tells the leader that its CNGROW event came back to the initiator.
-type Returned struct{ Tally Tally }
+type Returned struct {
+	Tally Tally
+	Busy  bool // as in Event
+}
 
 // Renew keeps the members' leases alive.
 type Renew struct{}
 
 // Release frees a member.
-type Release struct{ Outcome Outcome }
+type Release struct {
+	Outcome Outcome
+	Busy    bool // for Unsolvable: other partitions had nodes that may soon be free
+}
 
 // Merge asks the leader of a CNGROW partition to give it away to another one.
 type Merge struct {

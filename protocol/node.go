@@ -169,9 +169,17 @@ func (n *Node) observe(local Local) {
 
 // backOff makes the node wait before it raises an event again: twice as long
 // each time, less a random part, so that nodes which gave up together do not
-// come back together.
-func (n *Node) backOff(now time.Duration) {
+// come back together. If nodes that would have helped were only busy, the wait
+// stays as short as the first. A node that waits already, and was a member of
+// another procedure that found nothing, does not wait longer for it.
+func (n *Node) backOff(now time.Duration, busy bool) {
+	if now < n.retryAt {
+		return
+	}
 	n.backoff = min(max(2*n.backoff, n.settings.BackoffMin), n.settings.BackoffMax)
+	if busy {
+		n.backoff = n.settings.BackoffMin
+	}
 	jitter := time.Duration(rand.New(&n.random).Int64N(int64(n.backoff)/2 + 1))
 	n.retryAt = now + n.backoff - jitter
 }

@@ -40,6 +40,7 @@ type booking struct {
 	reports  []Report     // while collecting: those that came
 	runner   *plan.Runner // while applying
 	returned bool         // its CNGROW event is back, but a merge is being asked for
+	busy     bool         // the event that is back has passed partitions that are not CNGROW
 	held     Message      // while merging: the event of the partition that is asked
 }
 
@@ -92,7 +93,7 @@ func (n *Node) seek(now time.Duration) {
 		n.end(now, Unsolvable)
 		return
 	}
-	b.phase, b.state, b.returned = waiting, Grow, false
+	b.phase, b.state, b.returned, b.busy = waiting, Grow, false, false
 	n.unset(PhaseTimer)
 	n.extendLease(now)
 	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally})
@@ -114,6 +115,7 @@ func (n *Node) leapfrog(m Message, e Event) {
 	exclude := []cluster.NodeID{n.id}
 	if n.booked {
 		exclude = n.booking.members
+		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
 	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, exclude); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
@@ -170,7 +172,7 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 	b := &n.booking
 	b.tally.Hops = e.Tally.Hops
 	if e.State == CannotGrow {
-		n.send(b.leader, Returned{Tally: e.Tally})
+		n.send(b.leader, Returned{Tally: e.Tally, Busy: e.Busy})
 		return
 	}
 	if b.phase != member && b.phase != waiting {
@@ -202,9 +204,10 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 	switch {
 	case n.leads(m, merging):
 		b.tally.Hops = r.Tally.Hops
-		b.returned = true
+		b.returned, b.busy = true, r.Busy
 	case n.leads(m, waiting) && b.state == CannotGrow:
 		b.tally.Hops = r.Tally.Hops
+		b.busy = r.Busy
 		n.end(now, Unsolvable)
 	}
 }
@@ -336,24 +339,25 @@ func (n *Node) solved(now time.Duration, s Solved) {
 // end ends the procedure that this node leads, and releases all members.
 func (n *Node) end(now time.Duration, o Outcome) {
 	b := &n.booking
-	n.tellOthers(Release{Outcome: o})
+	r := Release{Outcome: o, Busy: b.busy}
+	n.tellOthers(r)
 	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Tally: b.tally})
-	n.leave(now, o)
+	n.leave(now, r)
 }
 
 func (n *Node) released(now time.Duration, m Message, r Release) {
 	if n.obeys(m) && n.booking.phase == member {
-		n.leave(now, r.Outcome)
+		n.leave(now, r)
 	}
 }
 
 // leave frees the node after its procedure has ended. If it found no solution,
 // every member with an event of its own would find none either: they wait.
-func (n *Node) leave(now time.Duration, o Outcome) {
-	switch o {
+func (n *Node) leave(now time.Duration, r Release) {
+	switch r.Outcome {
 	case Unsolvable:
 		if n.overloaded() {
-			n.backOff(now)
+			n.backOff(now, r.Busy)
 		}
 	case SolvedOutcome, Vanished:
 		n.backoff, n.retryAt = 0, 0
