@@ -190,7 +190,8 @@ func (e *KeyError) Error() string {
 func (e *KeyError) Unwrap() error { return e.Err }
 
 // Parse reads a scenario. What the file does not say is as in Default, but for
-// the name, which is the file's. Errors are of type *KeyError.
+// the name, which is the file's, and the usable cores, which are all if the
+// file says how many there are. Errors are of type *KeyError.
 func Parse(file string, data []byte) (Scenario, error) {
 	s := Default()
 	s.Name = strings.TrimSuffix(strings.TrimSuffix(file[strings.LastIndexByte(file, '/')+1:], ".yaml"), ".yml")
@@ -199,6 +200,9 @@ func Parse(file string, data []byte) (Scenario, error) {
 	}
 	if err := yaml.Load(data, &s, yaml.WithKnownFields()); err != nil {
 		return s, yamlError(file, err)
+	}
+	if find(data, "hosts.cores") != nil && find(data, "hosts.usable") == nil {
+		s.Hosts.Usable = 0
 	}
 	if err := s.Validate(); err != nil {
 		var bad *KeyError
@@ -219,22 +223,35 @@ func yamlError(file string, err error) error {
 	return &KeyError{File: file, Line: first.Mark.Line, Err: errors.New(first.Message)}
 }
 
-// lineOf returns the line of a key such as hosts.count or vms.classes[1].memory
-// in a YAML document, or of the nearest key above it that is there.
-func lineOf(data []byte, key string) int {
+// find returns the value of a key such as hosts.count or
+// vms.classes[1].memory in a YAML document, or nil.
+func find(data []byte, key string) *yaml.Node {
 	var doc yaml.Node
 	if yaml.Load(data, &doc) != nil || len(doc.Content) == 0 {
-		return 0
+		return nil
 	}
-	node, line := doc.Content[0], 0
-	for _, part := range strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
-		next := child(node, part)
-		if next == nil {
-			break
+	node := doc.Content[0]
+	for _, part := range keyParts(key) {
+		if node = child(node, part); node == nil {
+			return nil
 		}
-		node, line = next, next.Line
 	}
-	return line
+	return node
+}
+
+// lineOf returns the line of a key, or of the nearest one above it that is
+// there, or 0.
+func lineOf(data []byte, key string) int {
+	for parts := keyParts(key); len(parts) > 0; parts = parts[:len(parts)-1] {
+		if node := find(data, strings.Join(parts, ".")); node != nil {
+			return node.Line
+		}
+	}
+	return 0
+}
+
+func keyParts(key string) []string {
+	return strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
 }
 
 // child returns the value of a key, or the element at an index, or nil.
