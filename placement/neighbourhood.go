@@ -11,9 +11,9 @@ import (
 const (
 	// nearNodes is how many nodes are searched together, at least and at most.
 	nearNodes, farNodes = 3, 8
-	// nearSteps limits one such search, by node.
-	nearSteps = 500
-	// fresh is after how many searches the roomiest nodes are looked up again.
+	// nearSteps limits one such search, for each of its nodes.
+	nearSteps = 2000
+	// freshSearches is after how many searches the roomiest nodes are looked up again.
 	freshSearches = 16
 )
 
@@ -123,7 +123,6 @@ func (l *neighbourhoods) search(nodes []int32) {
 		free = free.Plus(l.free[n])
 		viable = viable && fits(cluster.Resources{}, l.free[n])
 	}
-	l.steps += len(vms)
 	if !fits(cluster.Resources{}, free) {
 		return
 	}

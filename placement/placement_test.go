@@ -219,7 +219,7 @@ func smallConfiguration(rng *rand.Rand) *cluster.Configuration {
 // also if the budget ends anywhere.
 func TestRepairAgainstEveryPlacement(t *testing.T) {
 	answers := map[placement.Answer]int{}
-	for seed := range uint64(4000) {
+	for seed := range uint64(20_000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		c := smallConfiguration(rng)
 		before := c.Clone()
@@ -240,8 +240,8 @@ func TestRepairAgainstEveryPlacement(t *testing.T) {
 		checkResult(t, seed, c, placement.Repair(c, placement.Settings{Budget: budget}), memory, moves, ok)
 	}
 	for _, a := range []placement.Answer{placement.AlreadyViable, placement.Viable, placement.Infeasible} {
-		if answers[a] < 400 {
-			t.Errorf("only %d of 4000 configurations are %v", answers[a], a)
+		if answers[a] < 4000 {
+			t.Errorf("only %d of 20,000 configurations are %v", answers[a], a)
 		}
 	}
 }
@@ -308,6 +308,24 @@ func TestRepairLarge(t *testing.T) {
 		checkPlacement(t, c, r)
 		if again := placement.Repair(c, placement.Settings{}); !slices.Equal(again.Host, r.Host) || again.Steps != r.Steps {
 			t.Errorf("%d nodes: two calls differ", nodes)
+		}
+	}
+}
+
+// Where room is scarce everywhere, VMs have to make way for each other.
+func TestRepairTight(t *testing.T) {
+	for _, nodes := range []int{4, 12, 33, 128} {
+		for seed := range uint64(5) {
+			c := overloaded(100*seed, nodes, 69)
+			for v := range c.VMs {
+				c.VMs[v].Demand[cluster.Memory] = int64(512*cluster.MiB) << (v % 4)
+			}
+			r := placement.Repair(c, placement.Settings{Budget: 300_000})
+			if r.Answer != placement.Viable {
+				t.Errorf("%d nodes, seed %d: %v after %d steps, %v", nodes, seed, r.Answer, r.Steps, r.Rejected)
+				continue
+			}
+			checkPlacement(t, c, r)
 		}
 	}
 }

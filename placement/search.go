@@ -14,6 +14,10 @@ const (
 	searchVMs   = 160
 )
 
+// setupSteps is what a VM costs before the search begins: it is sorted several
+// times.
+const setupSteps = 8
+
 // homeless is the home of a VM whose first node is outside the search.
 const homeless int32 = -1
 
@@ -80,6 +84,7 @@ type search struct {
 // belongs to, by their numbers in c.
 func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nodes, vms []int32) *search {
 	s := &search{effort: e, scarce: scarce, nodes: nodes, vms: vms}
+	s.steps += setupSteps * len(vms)
 	resources := make([]cluster.Resources, 3*len(nodes)+len(vms))
 	take := func(n int) (part []cluster.Resources) {
 		part, resources = resources[:n:n], resources[n:]
@@ -203,7 +208,9 @@ func (s *search) relaxed(n int32) int64 {
 		if need <= 0 {
 			continue
 		}
-		for _, v := range s.order[d][s.first[n]:s.first[n+1]] {
+		order := s.order[d][s.first[n]:s.first[n+1]]
+		s.steps += len(order)
+		for _, v := range order {
 			if s.on[v] != unplaced {
 				continue
 			}

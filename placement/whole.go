@@ -23,9 +23,15 @@ func (r *repair) searchAll() Answer {
 	} else if s.pack((r.limit-r.steps)/4) == cannotPack {
 		return Infeasible
 	}
+	limit := r.limit
+	r.limit -= (r.limit - r.steps) / 2
 	r.proven = s.run()
+	r.limit = limit
 	if s.improved {
 		r.take(s)
+	}
+	if !r.proven {
+		r.improve()
 	}
 	switch {
 	case r.stuck == 0:
@@ -39,12 +45,13 @@ func (r *repair) searchAll() Answer {
 // take puts the VMs where a search of the whole cluster found room.
 func (r *repair) take(s *search) {
 	for i, v := range s.vms {
-		r.host[v] = r.c.Host[v]
+		to := r.c.Host[v]
 		if s.bestOn[i] != unplaced {
-			r.host[v] = s.nodes[s.bestOn[i]]
+			to = s.nodes[s.bestOn[i]]
 		}
+		r.move(v, to)
 	}
-	r.cost, r.stuck = s.best, 0
+	r.stuck = 0
 	if r.reached == 0 {
 		r.reached = s.reached
 	}

@@ -85,10 +85,11 @@ func (m *maker) spare(vms []int32) []int32 {
 }
 
 // passage returns the node among spare that v can wait on: the first with
-// room, or Nowhere.
+// room, or Nowhere. It is not the goal of v, which has no room, or v would not
+// wait.
 func (m *maker) passage(v int32, spare []int32) int32 {
 	for _, n := range spare {
-		if n != m.host[v] && n != m.goal[v] && m.fits(v, n) {
+		if n != m.host[v] && m.fits(v, n) {
 			return n
 		}
 	}
