@@ -1,8 +1,10 @@
 package report
 
 import (
+	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -21,6 +23,22 @@ func TestLook(t *testing.T) {
 		}
 		t.Log(name)
 		if err := c.WriteTable(os.Stdout); err != nil {
+			t.Fatal(err)
+		}
+		for _, chart := range Charts(runs) {
+			var picture bytes.Buffer
+			if err := chart.PNG(&picture); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(*look, name+"-"+chart.Name+".png"), picture.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var page bytes.Buffer
+		if err := HTML(&page, c, runs); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*look, name+".html"), page.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
