@@ -117,14 +117,23 @@ type runSet struct {
 	span       time.Duration // of the longest
 }
 
+// newRunSet leaves out runs that were cut off if their strategy has others, as
+// the table does.
 func newRunSet(runs []*Collector) *runSet {
 	all := &runSet{}
+	complete := map[string]bool{}
+	for _, r := range runs {
+		complete[r.header.Strategy] = complete[r.header.Strategy] || !r.partial()
+	}
 	for _, r := range runs {
 		i := slices.Index(all.strategies, r.header.Strategy)
 		if i < 0 {
 			i = len(all.strategies)
 			all.strategies = append(all.strategies, r.header.Strategy)
 			all.runs = append(all.runs, nil)
+		}
+		if r.partial() && complete[r.header.Strategy] {
+			continue
 		}
 		all.runs[i] = append(all.runs[i], r)
 		all.span = max(all.span, r.span())
@@ -171,7 +180,7 @@ func (all *runSet) violationTime() Chart {
 			}
 			return x, []float64{sum / float64(len(runs))}
 		}),
-	}
+	}.unlessFlat()
 }
 
 func (all *runSet) violationDurations() Chart {
@@ -232,9 +241,9 @@ func (all *runSet) violationTimeSoFar() Chart {
 			all.several("Mean over the seeds."),
 		X: axis, Y: Axis{Label: "violation time, all hosts", Unit: "s"},
 		Series: all.overTime(scale, func(r *Collector) func(time.Duration) float64 {
-			so := violationTime(r.violations)
-			return func(t time.Duration) float64 { return so(t).Seconds() }
-		}, false),
+			soFar := violationTime(r.violations)
+			return func(t time.Duration) float64 { return soFar(t).Seconds() }
+		}),
 	}
 }
 
@@ -316,7 +325,7 @@ func (all *runSet) migrations() Chart {
 			return func(t time.Duration) float64 {
 				return float64(sort.Search(len(done), func(i int) bool { return done[i].end() > t }))
 			}
-		}, true),
+		}),
 	}
 }
 
@@ -365,7 +374,7 @@ func (all *runSet) partitionSizes() Chart {
 // overTime makes series of a figure that is cumulated over the run, at
 // regular instants. A series ends where the first of its runs ends, as the
 // mean over the others would fall or leap there.
-func (all *runSet) overTime(scale float64, cumulated func(*Collector) func(time.Duration) float64, mayBeFlat bool) []Series {
+func (all *runSet) overTime(scale float64, cumulated func(*Collector) func(time.Duration) float64) []Series {
 	if all.span <= 0 {
 		return nil
 	}

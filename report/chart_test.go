@@ -147,6 +147,22 @@ func TestThinned(t *testing.T) {
 	})
 }
 
+// A run that was cut off does not pull down the mean of those that were not.
+func TestRunCutOffIsLeftOutOfMeans(t *testing.T) {
+	whole, runs := seeds(2), edgeCases()["a seed cut off"]
+	for i, c := range Charts(runs) {
+		if diff := cmp.Diff(Charts(whole)[i].Series, c.Series); diff != "" {
+			t.Errorf("%s: %s", c.Name, diff)
+		}
+	}
+	if diff := cmp.Diff(Compare(whole...).rows(), Compare(runs...).rows()); diff != "" {
+		t.Error(diff)
+	}
+	if notes := Compare(runs...).Notes(); !strings.Contains(notes[0], "left out") {
+		t.Errorf("notes are %q", notes)
+	}
+}
+
 // No series has more points than a page should carry, and none is not a
 // number.
 func TestChartsOfLongRun(t *testing.T) {
@@ -288,10 +304,12 @@ func TestPNG(t *testing.T) {
 }
 
 func TestPNGOfEdgeCases(t *testing.T) {
-	if testing.Short() {
-		t.Skip("draws many pictures")
-	}
-	for name, runs := range edgeCases() {
+	cases := edgeCases()
+	for _, name := range []string{"one host", "cut off", "no time at all", "a load of capacity"} {
+		runs, ok := cases[name]
+		if !ok {
+			t.Fatalf("no case %q", name)
+		}
 		for _, c := range Charts(runs) {
 			if err := c.PNG(new(bytes.Buffer)); err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -79,7 +79,8 @@ func HTML(w io.Writer, c Comparison, runs []*Collector) error {
 		} else {
 			p.Bars = chart.bars()
 		}
-		if strings.HasPrefix(p.Name, "violation-") && len(content.First) < 3 {
+		// A wide table leaves no room beside it.
+		if strings.HasPrefix(p.Name, "violation-") && len(strategies) <= 3 {
 			content.First = append(content.First, p)
 		} else {
 			content.Rest = append(content.Rest, p)

@@ -203,7 +203,10 @@ func (c Chart) scale(p *plot.Plot) {
 		p.X.Scale = plot.LogScale{}
 		p.X.Tick.Marker = plot.ConstantTicks(logTicks(p.X.Min, p.X.Max))
 	default:
-		p.X.Min, p.X.Max = 0, max(highX, c.X.Max)
+		p.X.Min, p.X.Max = 0, c.X.Max
+		if c.X.Max == 0 {
+			p.X.Max = highX * 1.05
+		}
 		p.X.Tick.Marker = plot.ConstantTicks(roundTicks(0, p.X.Max, 9))
 	}
 }

@@ -125,7 +125,7 @@ func (c *Collector) Summary() Summary {
 		Hosts:    c.header.Hosts,
 		VMs:      c.header.VMs,
 		Duration: inSeconds(float64(c.span())),
-		Partial:  c.end.Partial || !c.ended,
+		Partial:  c.partial(),
 		Violations: Violations{
 			Times: times(durations(c.violations)),
 			Open:  c.violation.open, Arrival: c.violation.arrival, Memory: c.violation.memory,
