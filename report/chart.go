@@ -265,8 +265,8 @@ func (all *runSet) violatedHosts() Chart {
 			soFar = append(soFar, violationTime(r.violations))
 		}
 		end := shortest(runs)
-		for t := time.Duration(0); t < end; t += window {
-			until := min(t+window, end)
+		for t, until := time.Duration(0), time.Duration(0); t < end; t = until {
+			until = t + min(window, end-t)
 			violated := time.Duration(0)
 			for _, f := range soFar {
 				violated += f(until) - f(t)

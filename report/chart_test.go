@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/trace"
 )
 
@@ -161,6 +162,48 @@ func TestRunCutOffIsLeftOutOfMeans(t *testing.T) {
 	if notes := Compare(runs...).Notes(); !strings.Contains(notes[0], "left out") {
 		t.Errorf("notes are %q", notes)
 	}
+}
+
+// Records of a damaged trace, with times of centuries, are summed up and drawn
+// all the same: what comes out may be nonsense, but it comes out, and JSON can
+// hold it.
+func TestAbsurdRecords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		absurd := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, int64(time.Hour)), rapid.Int64Range(0, math.MaxInt64))
+		instant := func() time.Duration { return time.Duration(absurd.Draw(t, "time")) }
+		outcome := rapid.SampledFrom([]string{"", "done", "open", "solved", "merged", "failed", "???"})
+		c := collect(header(rapid.SampledFrom([]string{"none", "dvms", ""}).Draw(t, "strategy")))
+		for range rapid.IntRange(0, 8).Draw(t, "records") {
+			c.Record(rapid.SampledFrom([]trace.Record{
+				trace.Load{At: instant(), Demand: cluster.Millicores(instant()), Capacity: cluster.Millicores(instant())},
+				trace.Violation{At: instant(), Duration: instant()},
+				trace.Solve{At: instant(), Duration: instant(), Partition: "p", Answer: "viable", Steps: int(instant())},
+				trace.Migration{At: instant(), Duration: instant(), Outcome: outcome.Draw(t, "outcome"), Bytes: cluster.Bytes(instant())},
+				trace.Reconfiguration{At: instant(), Duration: instant(), Outcome: outcome.Draw(t, "outcome")},
+				trace.Partition{At: instant(), Duration: instant(), ID: "p", Members: make([]string, rapid.IntRange(0, 99).Draw(t, "members")), Outcome: outcome.Draw(t, "outcome")},
+				trace.Starved{Lost: math.MaxFloat64},
+				trace.End{At: instant(), LostShare: 1e300},
+			}).Draw(t, "record"))
+		}
+		if err := Compare(c).WriteTable(new(bytes.Buffer)); err != nil {
+			t.Fatal(err)
+		}
+		if err := Compare(c).WriteJSON(new(bytes.Buffer)); err != nil {
+			t.Fatal(err)
+		}
+		for _, chart := range Charts([]*Collector{c}) {
+			for _, s := range chart.Series {
+				for _, v := range slices.Concat(s.X, s.Y) {
+					if math.IsNaN(v) || math.IsInf(v, 0) {
+						t.Fatalf("%s has a %v", chart.Name, v)
+					}
+				}
+			}
+			if len(chart.bars()) > 0 && chart.Kind == Bars && chart.bars()[0].Width > 100 {
+				t.Fatal("a bar is too long")
+			}
+		}
+	})
 }
 
 // No series has more points than a page should carry, and none is not a

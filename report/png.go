@@ -207,6 +207,9 @@ func (c Chart) scale(p *plot.Plot) {
 		if c.X.Max == 0 {
 			p.X.Max = highX * 1.05
 		}
+		if p.X.Max == 0 {
+			p.X.Max = 1
+		}
 		p.X.Tick.Marker = plot.ConstantTicks(roundTicks(0, p.X.Max, 9))
 	}
 }

@@ -123,7 +123,7 @@
           distr: chart.x.log ? 3 : 1,
           range: columns ? (u, low, high) => [low - half * 1.2, high + half * 1.2]
             : chart.x.log ? (u, low, high) => [low, high * 1.05]
-            : (u, low, high) => whole(u, low, high) ? [0, chart.x.max || high * 1.05] : [low, high],
+            : (u, low, high) => whole(u, low, high) ? [0, chart.x.max || high * 1.05 || 1] : [low, high],
         },
         y: { range: (u, low, high) => [0, chart.y.unit === "%" && high > 90 && high <= 100 ? 100 : high > 0 ? high * 1.06 : 1] },
       },
