@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"math"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -31,11 +32,17 @@ type violationState struct {
 	arrival  bool
 	resource cluster.Resource
 	worst    cluster.Millicores
-	vms      int // hosted after the last change
+	vms      int // hosted after the last change, or unknown
 }
 
+const unknown = math.MaxInt
+
 func newViolations(capacity []cluster.Resources, names func(int) string, sink trace.Sink) *violations {
-	return &violations{names: names, sink: sink, capacity: capacity, hosts: make([]violationState, len(capacity))}
+	v := &violations{names: names, sink: sink, capacity: capacity, hosts: make([]violationState, len(capacity))}
+	for i := range v.hosts {
+		v.hosts[i].vms = unknown
+	}
+	return v
 }
 
 // changed takes a change of a host: what its VMs ask for now, and how many

@@ -37,9 +37,10 @@ const (
 
 // Axis is what is measured along a side of a chart.
 type Axis struct {
-	Label string `json:"label"`
-	Unit  string `json:"unit"`
-	Log   bool   `json:"log,omitempty"`
+	Label string  `json:"label"`
+	Unit  string  `json:"unit"`
+	Log   bool    `json:"log,omitempty"`
+	Max   float64 `json:"max,omitempty"` // where the axis ends, if the series end before
 }
 
 // String is the label with its unit.
@@ -116,14 +117,23 @@ type runSet struct {
 	span       time.Duration // of the longest
 }
 
+// newRunSet leaves out runs that were cut off if their strategy has others, as
+// the table does.
 func newRunSet(runs []*Collector) *runSet {
 	all := &runSet{}
+	complete := map[string]bool{}
+	for _, r := range runs {
+		complete[r.header.Strategy] = complete[r.header.Strategy] || !r.partial()
+	}
 	for _, r := range runs {
 		i := slices.Index(all.strategies, r.header.Strategy)
 		if i < 0 {
 			i = len(all.strategies)
 			all.strategies = append(all.strategies, r.header.Strategy)
 			all.runs = append(all.runs, nil)
+		}
+		if r.partial() && complete[r.header.Strategy] {
+			continue
 		}
 		all.runs[i] = append(all.runs[i], r)
 		all.span = max(all.span, r.span())
@@ -170,7 +180,7 @@ func (all *runSet) violationTime() Chart {
 			}
 			return x, []float64{sum / float64(len(runs))}
 		}),
-	}
+	}.unlessFlat()
 }
 
 func (all *runSet) violationDurations() Chart {
@@ -231,9 +241,9 @@ func (all *runSet) violationTimeSoFar() Chart {
 			all.several("Mean over the seeds."),
 		X: axis, Y: Axis{Label: "violation time, all hosts", Unit: "s"},
 		Series: all.overTime(scale, func(r *Collector) func(time.Duration) float64 {
-			so := violationTime(r.violations)
-			return func(t time.Duration) float64 { return so(t).Seconds() }
-		}, false),
+			soFar := violationTime(r.violations)
+			return func(t time.Duration) float64 { return soFar(t).Seconds() }
+		}),
 	}
 }
 
@@ -255,8 +265,8 @@ func (all *runSet) violatedHosts() Chart {
 			soFar = append(soFar, violationTime(r.violations))
 		}
 		end := shortest(runs)
-		for t := time.Duration(0); t < end; t += window {
-			until := min(t+window, end)
+		for t, until := time.Duration(0), time.Duration(0); t < end; t = until {
+			until = t + min(window, end-t)
 			violated := time.Duration(0)
 			for _, f := range soFar {
 				violated += f(until) - f(t)
@@ -315,7 +325,7 @@ func (all *runSet) migrations() Chart {
 			return func(t time.Duration) float64 {
 				return float64(sort.Search(len(done), func(i int) bool { return done[i].end() > t }))
 			}
-		}, true),
+		}),
 	}
 }
 
@@ -364,7 +374,7 @@ func (all *runSet) partitionSizes() Chart {
 // overTime makes series of a figure that is cumulated over the run, at
 // regular instants. A series ends where the first of its runs ends, as the
 // mean over the others would fall or leap there.
-func (all *runSet) overTime(scale float64, cumulated func(*Collector) func(time.Duration) float64, mayBeFlat bool) []Series {
+func (all *runSet) overTime(scale float64, cumulated func(*Collector) func(time.Duration) float64) []Series {
 	if all.span <= 0 {
 		return nil
 	}
@@ -375,10 +385,7 @@ func (all *runSet) overTime(scale float64, cumulated func(*Collector) func(time.
 		}
 		end := shortest(runs)
 		for i := range timeSteps + 1 {
-			t := all.span / timeSteps * time.Duration(i)
-			if i == timeSteps {
-				t = all.span
-			}
+			t := time.Duration(float64(all.span) * float64(i) / timeSteps)
 			if t > end {
 				break
 			}
@@ -496,10 +503,12 @@ func some(values []float64, most int) []float64 {
 // timeAxis is in seconds, or in hours for long runs; scale is how many
 // seconds the unit has.
 func timeAxis(span time.Duration) (axis Axis, scale float64) {
+	axis, scale = Axis{Label: "simulated time", Unit: "s"}, 1
 	if span > 3*time.Hour {
-		return Axis{Label: "simulated time", Unit: "h"}, 3600
+		axis.Unit, scale = "h", 3600
 	}
-	return Axis{Label: "simulated time", Unit: "s"}, 1
+	axis.Max = span.Seconds() / scale
+	return axis, scale
 }
 
 // niceWindow rounds up to 1, 2 or 5 times a power of ten, in seconds.

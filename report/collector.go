@@ -183,6 +183,9 @@ func (c *Collector) span() time.Duration {
 	return c.last
 }
 
+// partial reports whether the run did not come to its end.
+func (c *Collector) partial() bool { return c.end.Partial || !c.ended }
+
 func one(b bool) int {
 	if b {
 		return 1

@@ -84,15 +84,21 @@ func (c Comparison) Headline() string {
 // Notes are the lines that belong under the table.
 func (c Comparison) Notes() []string {
 	var notes []string
-	for _, r := range c.Runs {
-		if r.Partial {
-			notes = append(notes, fmt.Sprintf("%s with seed %d was cut off after %s s; its figures are of that time only.",
-				r.Strategy, r.Seed, number(float64(r.Duration), 1)))
-		}
-	}
 	most := 0
-	for _, g := range c.strategies() {
-		most = max(most, len(g.runs))
+	for _, s := range c.strategies() {
+		most = max(most, len(s.runs))
+	}
+	for _, r := range c.Runs {
+		if !r.Partial {
+			continue
+		}
+		note := fmt.Sprintf("%s with seed %d was cut off after %s s; ", r.Strategy, r.Seed, number(float64(r.Duration), 1))
+		if c.complete(r.Strategy) {
+			note += "it is left out."
+		} else {
+			note += "its figures are of that time only."
+		}
+		notes = append(notes, note)
 	}
 	if most > 1 {
 		notes = append(notes,
@@ -103,12 +109,19 @@ func (c Comparison) Notes() []string {
 	return notes
 }
 
+// complete reports whether the strategy has a run that came to its end.
+func (c Comparison) complete(strategy string) bool {
+	return slices.ContainsFunc(c.Runs, func(r Summary) bool { return r.Strategy == strategy && !r.Partial })
+}
+
 // strategyRuns are the runs of one strategy: a column of the table.
 type strategyRuns struct {
 	strategy string
 	runs     []Summary
 }
 
+// strategies are the columns. A run that was cut off is left out of a mean
+// over several, where it would pass for one with little to do.
 func (c Comparison) strategies() []strategyRuns {
 	var all []strategyRuns
 	for _, r := range c.Runs {
@@ -117,7 +130,9 @@ func (c Comparison) strategies() []strategyRuns {
 			i = len(all)
 			all = append(all, strategyRuns{strategy: r.Strategy})
 		}
-		all[i].runs = append(all[i].runs, r)
+		if !r.Partial || !c.complete(r.Strategy) {
+			all[i].runs = append(all[i].runs, r)
+		}
 	}
 	return all
 }

@@ -21,7 +21,8 @@ type pageContent struct {
 	Columns  []column
 	Rows     []row
 	Notes    []string
-	Charts   []pageChart
+	First    []pageChart // beside the table
+	Rest     []pageChart // below it
 	Data     []Chart
 	Style    template.CSS
 	Library  template.JS
@@ -78,7 +79,12 @@ func HTML(w io.Writer, c Comparison, runs []*Collector) error {
 		} else {
 			p.Bars = chart.bars()
 		}
-		content.Charts = append(content.Charts, p)
+		// A wide table leaves no room beside it.
+		if strings.HasPrefix(p.Name, "violation-") && len(strategies) <= 3 {
+			content.First = append(content.First, p)
+		} else {
+			content.Rest = append(content.Rest, p)
+		}
 	}
 	library, err := libraryWithLicence()
 	if err != nil {

@@ -16,7 +16,17 @@ func TestLook(t *testing.T) {
 	if *look == "" {
 		t.Skip("no -look directory")
 	}
-	for name, runs := range map[string][]*Collector{"one-seed": collectAll(fakes(42)...), "five-seeds": seeds(5)} {
+	// Two strategies with partitions, each with a colour of its own.
+	chord := fakeRun{"dvms-chord", 42, 128, 1800 * time.Second, 85, 12.1, 4.5, 0.05, true}
+	for name, runs := range map[string][]*Collector{
+		"one-seed":        collectAll(fakes(42)...),
+		"five-seeds":      seeds(5),
+		"four-strategies": collectAll(append(fakes(42), chord)...),
+		"one-host":        edgeCases()["one host"],
+		"cut-off":         edgeCases()["a seed cut off"],
+		"no-violations":   edgeCases()["no violations"],
+		"many-strategies": edgeCases()["many strategies"],
+	} {
 		c := Compare(runs...)
 		for i := range c.Runs {
 			c.Runs[i] = c.Runs[i].WithWall(420 * time.Millisecond)
@@ -24,6 +34,15 @@ func TestLook(t *testing.T) {
 		t.Log(name)
 		if err := c.WriteTable(os.Stdout); err != nil {
 			t.Fatal(err)
+		}
+		for _, chart := range Charts(runs) {
+			var picture bytes.Buffer
+			if err := chart.PNG(&picture); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(*look, name+"-"+chart.Name+".png"), picture.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 		var page bytes.Buffer
 		if err := HTML(&page, c, runs); err != nil {

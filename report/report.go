@@ -6,14 +6,14 @@
 // its Summary and the series of its charts. A Comparison holds the summaries
 // of several runs of the same scenario: one or more seeds for each strategy.
 //
-//	c := report.NewCollector()
-//	err := trace.Read(name, file, c)
-//	...
-//	comparison := report.Compare(c, others...)
-//	comparison.WriteTable(os.Stdout)
-//	report.HTML(page, comparison, []*report.Collector{c, others...})
-//	for _, chart := range report.Charts(collectors) {
-//		chart.PNG(file)
+//	run := report.NewCollector()
+//	if err := trace.Read(name, file, run); err != nil { ... }
+//	runs := []*report.Collector{run}
+//	comparison := report.Compare(runs...)
+//	err := comparison.WriteTable(os.Stdout)
+//	err = report.HTML(page, comparison, runs)
+//	for _, chart := range report.Charts(runs) {
+//		err = chart.PNG(picture)
 //	}
 //
 // What comes out depends on what goes in and on nothing else: not on the

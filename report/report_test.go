@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,24 @@ func TestJSON(t *testing.T) {
 	golden(t, "handmade.json", out.String())
 }
 
+// The documentation explains each field of the JSON.
+func TestJSONIsDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../docs/file-formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(docs), "## Comparisons")
+	text, err := os.ReadFile("testdata/handmade.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range regexp.MustCompile(`"([a-z0-9_]+)":`).FindAllSubmatch(text, -1) {
+		if !strings.Contains(section, "`"+string(key[1])+"`") {
+			t.Errorf("%s is not explained", key[1])
+		}
+	}
+}
+
 func TestTableOfSeveralSeeds(t *testing.T) {
 	golden(t, "five-seeds.txt", table(t, Compare(seeds(5)...)))
 }
@@ -154,7 +173,7 @@ func edgeCases() map[string][]*Collector {
 		"cut off":            {collect(header("dvms"), trace.Violation{At: 12 * second, Duration: second / 2, Host: "node1"})},
 		"cut off at once":    {collect(header("dvms"))},
 		"interrupted":        {collect(header("none"), trace.End{At: 3 * second, Partial: true})},
-		"no time at all":     {collect(header("none"), trace.Violation{Host: "node1"}, trace.End{Violations: 1})},
+		"no time at all":     {collect(header("none"), trace.Load{Demand: 1, Capacity: 2}, trace.Violation{Host: "node1"}, trace.End{Violations: 1})},
 		"unknown strategy":   {collect(header("<b>mine</b>"), quiet)},
 		"a seed cut off":     append(seeds(2), collect(header("dvms"))),
 		"many strategies":    {collect(header("a"), quiet), collect(header("b"), quiet), collect(header("c"), quiet), collect(header("d"), quiet), collect(header("e"), quiet), collect(header("f"), quiet), collect(header("g"), quiet), collect(header("h"), quiet), collect(header("i"), quiet)},

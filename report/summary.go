@@ -125,7 +125,7 @@ func (c *Collector) Summary() Summary {
 		Hosts:    c.header.Hosts,
 		VMs:      c.header.VMs,
 		Duration: inSeconds(float64(c.span())),
-		Partial:  c.end.Partial || !c.ended,
+		Partial:  c.partial(),
 		Violations: Violations{
 			Times: times(durations(c.violations)),
 			Open:  c.violation.open, Arrival: c.violation.arrival, Memory: c.violation.memory,
@@ -232,7 +232,14 @@ func inSeconds(nanoseconds float64) Seconds {
 	return Seconds(math.Round(nanoseconds) / 1e9)
 }
 
-func rounded(x float64) float64 { return math.Round(x*1e9) / 1e9 }
+// rounded keeps nine decimals. What is so large that it has none of them stays
+// as it is, but finite: JSON has no infinity.
+func rounded(x float64) float64 {
+	if math.Abs(x) < 1e6 {
+		return math.Round(x*1e9) / 1e9
+	}
+	return max(-math.MaxFloat64, min(math.MaxFloat64, x))
+}
 
 func ratio(part, whole int) float64 {
 	if whole == 0 {

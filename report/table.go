@@ -94,7 +94,7 @@ func measures() []measure {
 		count("messages", schedules, func(s Summary) int { return s.Messages }),
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
-		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).ifAny(),
+		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).below().ifAny(),
 	}
 }
 
@@ -313,6 +313,8 @@ func (u unit) decimals(figures []figure, scale float64) int {
 		return 0
 	case u == inUnits:
 		return 1 // a mean over seeds
+	case u == asRate && scale == 1:
+		return 0
 	case u == asMean:
 		return 2
 	case smallest >= 100:

@@ -81,5 +81,14 @@ func (d *outDir) writeReport(c report.Comparison, runs []*report.Collector) erro
 	if err := d.write("summary.json", c.WriteJSON); err != nil {
 		return err
 	}
+	err := d.write("report.html", func(w io.Writer) error { return report.HTML(w, c, runs) })
+	if err != nil {
+		return err
+	}
+	for _, chart := range report.Charts(runs) {
+		if err := d.write(chart.Name+".png", chart.PNG); err != nil {
+			return err
+		}
+	}
 	return d.keep()
 }

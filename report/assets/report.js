@@ -39,7 +39,7 @@
     });
   }
 
-  function pathsOf(chart, index) {
+  function pathsOf(chart) {
     switch (chart.kind) {
       case "steps":
         return uPlot.paths.stepped({ align: 1 });
@@ -63,7 +63,7 @@
   };
 
   // The place of the legend shows the values under the pointer.
-  function legend(chart, element) {
+  function legend(chart, element, at) {
     const values = chart.series.map((s) => {
       const item = document.createElement("span");
       const swatch = document.createElement("span");
@@ -74,9 +74,7 @@
       element.append(item);
       return value;
     });
-    const at = document.createElement("span");
-    at.className = "at";
-    element.append(at);
+    at.textContent = "";
     return (u) => {
       const i = u.cursor.idx;
       const here = i != null && u.cursor.left >= 0;
@@ -99,7 +97,7 @@
     const key = figure.querySelector(".legend");
     place.replaceChildren();
     key.replaceChildren();
-    const show = legend(chart, key);
+    const show = legend(chart, key, figure.querySelector(".at"));
     const data = aligned(chart);
     const columns = chart.kind === "columns";
     const axis = (more) => ({
@@ -107,6 +105,7 @@
     });
     const overTime = chart.x.label === "simulated time";
     const half = stepOf(chart) / 2;
+    const whole = (u, low, high) => low === u.data[0][0] && high === u.data[0].at(-1); // not zoomed
     return new uPlot({
       width: place.clientWidth,
       height: place.clientHeight,
@@ -122,7 +121,9 @@
         x: {
           time: false,
           distr: chart.x.log ? 3 : 1,
-          range: columns ? (u, low, high) => [low === high ? low - 0.7 : low - half * 0.2, low === high ? high + 0.7 : high + half * 0.2] : undefined,
+          range: columns ? (u, low, high) => [low - half * 1.2, high + half * 1.2]
+            : chart.x.log ? (u, low, high) => [low, high * 1.05]
+            : (u, low, high) => whole(u, low, high) ? [0, chart.x.max || high * 1.05 || 1] : [low, high],
         },
         y: { range: (u, low, high) => [0, chart.y.unit === "%" && high > 90 && high <= 100 ? 100 : high > 0 ? high * 1.06 : 1] },
       },
@@ -132,6 +133,7 @@
           labelSize: 22, size: 30,
           grid: { show: !columns, stroke: css("--faint"), width: 1 },
           values: chart.x.log ? (u, v) => logTicks(v) : (u, v) => ticks(v),
+          filter: (u, splits) => splits,
           incrs: columns ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000, 1000000] : undefined,
         }),
         axis({
@@ -142,13 +144,13 @@
       ],
       series: [
         {},
-        ...chart.series.map((s, i) => ({
+        ...chart.series.map((s) => ({
           label: s.name,
           stroke: colorOf(s),
           fill: columns ? colorOf(s) : undefined,
           width: columns ? 0 : 2,
           dash: columns ? undefined : dash(s),
-          paths: pathsOf(chart, i),
+          paths: pathsOf(chart),
           points: { show: !columns && s.x.length === 1 },
           spanGaps: false,
         })),
