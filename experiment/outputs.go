@@ -94,7 +94,7 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		if !done.Failed {
 			record.Outcome = "done"
 		}
-		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration(), done.Bytes, done.Rounds, done.Downtime
+		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration(), done.Bytes, done.Rounds-1, done.Downtime
 		w.recordMigration(*record)
 		w.step(node, protocol.Migrated{VM: m.VM, OK: !done.Failed})
 	})

@@ -175,7 +175,7 @@ func (w *world) start() {
 	}
 	w.sink.Record(trace.Header{
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
-		Seed: w.spec.Seed, Hosts: len(w.hosts), VMs: len(w.vms), Duration: time.Duration(s.Duration),
+		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: 1, VMs: len(w.vms), Duration: time.Duration(s.Duration),
 	})
 	w.sim.OnChange(w.hostChanged)
 	for h := range w.hosts {

@@ -53,7 +53,7 @@ func (f fakeRun) records() []trace.Record {
 	}
 	records := []trace.Record{trace.Header{
 		Schema: trace.Schema, Version: "0.3.0", Scenario: "four-sites", Strategy: f.strategy, Workload: "gaussian",
-		Seed: f.seed, Hosts: f.hosts, VMs: 10 * f.hosts, Duration: f.length,
+		Seed: f.seed, Hosts: f.hosts, Sites: 3, VMs: 10 * f.hosts, Duration: f.length,
 	}}
 	records = append(records, f.loads()...)
 	var middle []trace.Record

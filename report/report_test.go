@@ -48,7 +48,7 @@ func collect(records ...trace.Record) *Collector {
 func header(strategy string) trace.Header {
 	return trace.Header{
 		Schema: trace.Schema, Version: "0.1.0", Scenario: "one-rack", Strategy: strategy, Workload: "gaussian",
-		Seed: 7, Hosts: 4, VMs: 40, Duration: 100 * time.Second,
+		Seed: 7, Hosts: 4, Sites: 2, VMs: 40, Duration: 100 * time.Second,
 	}
 }
 

@@ -21,6 +21,7 @@ type Summary struct {
 	Strategy string  `json:"strategy"`
 	Seed     uint64  `json:"seed"`
 	Hosts    int     `json:"hosts"`
+	Sites    int     `json:"sites"`
 	VMs      int     `json:"vms"`
 	Duration Seconds `json:"duration_s"` // simulated time reached
 	Partial  bool    `json:"partial"`    // the run was interrupted, or its trace cut off
@@ -123,6 +124,7 @@ func (c *Collector) Summary() Summary {
 		Strategy: c.header.Strategy,
 		Seed:     c.header.Seed,
 		Hosts:    c.header.Hosts,
+		Sites:    c.header.Sites,
 		VMs:      c.header.VMs,
 		Duration: inSeconds(float64(c.span())),
 		Partial:  c.partial(),

@@ -61,7 +61,7 @@ func measures() []measure {
 		count("computations", schedules, func(s Summary) int { return s.Computation.Count }),
 		meanSD("mean ± sd", schedules, computation),
 		total("cumulated", schedules, computation),
-		count("without a plan", schedules, func(s Summary) int { return s.Computation.Failed }).below(),
+		count("without a solution", schedules, func(s Summary) int { return s.Computation.Failed }).below(),
 		count("search steps", schedules, func(s Summary) int { return s.Computation.Steps }).below(),
 
 		count("reconfigurations", schedules, func(s Summary) int { return s.Reconfiguration.Count }),
@@ -71,7 +71,7 @@ func measures() []measure {
 
 		count("migrations", schedules, func(s Summary) int { return s.Migrations.Count }),
 		meanSD("mean ± sd", schedules, migrations),
-		sum("within a site", inPercent, migrates, func(s Summary) float64 { return s.Migrations.IntraSiteShare }).below(),
+		sum("within a site", inPercent, migratesAcross, func(s Summary) float64 { return s.Migrations.IntraSiteShare }).below(),
 		sum("memory sent", inBytes, schedules, func(s Summary) float64 { return float64(s.Migrations.Bytes) }).below(),
 		count("failed", schedules, func(s Summary) int { return s.Migrations.Failed }).below().ifAny(),
 		count("open at the end", schedules, func(s Summary) int { return s.Migrations.Open }).below().ifAny(),
@@ -80,7 +80,7 @@ func measures() []measure {
 		sum("nodes, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanNodes }).below(),
 		count("nodes, p95", partitioned, func(s Summary) int { return s.Partitions.P95Nodes }).below(),
 		count("nodes, most", partitioned, func(s Summary) int { return s.Partitions.MaxNodes }).below(),
-		sum("sites, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanSites }).below(),
+		sum("sites, mean", asMean, partitionedAcross, func(s Summary) float64 { return s.Partitions.MeanSites }).below(),
 		sum("hops, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanHops }).below(),
 		meanSD("time to a plan, mean ± sd", partitioned, toSolution),
 		count("solved", partitioned, func(s Summary) int { return s.Partitions.Solved }).below(),
@@ -107,9 +107,12 @@ func toSolution(s Summary) Times      { return s.Partitions.ToSolution }
 // Whether a measure applies to a run.
 func always(Summary) bool        { return true }
 func schedules(s Summary) bool   { return s.Strategy != "none" }
-func migrates(s Summary) bool    { return s.Migrations.Count > 0 }
 func partitioned(s Summary) bool { return s.Partitions != nil }
 func timed(s Summary) bool       { return s.Wall > 0 }
+
+// With one site there is nothing to say about sites.
+func migratesAcross(s Summary) bool    { return s.Sites > 1 && s.Migrations.Count > 0 }
+func partitionedAcross(s Summary) bool { return s.Sites > 1 && partitioned(s) }
 
 func (m measure) below() measure { m.sub = true; return m }
 func (m measure) ifAny() measure { m.rare = true; return m }

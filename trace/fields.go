@@ -30,6 +30,7 @@ func (r *Header) walk(f fields) {
 	f.text("workload", &r.Workload)
 	f.number("seed", &r.Seed)
 	f.count("hosts", &r.Hosts)
+	f.count("sites", &r.Sites)
 	f.count("vms", &r.VMs)
 	f.seconds("duration_s", &r.Duration)
 }

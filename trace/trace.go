@@ -39,6 +39,7 @@ type Header struct {
 	Workload string        // gaussian, vmplaces, planetlab:DIR, ...
 	Seed     uint64        //
 	Hosts    int           //
+	Sites    int           // on which the hosts stand
 	VMs      int           //
 	Duration time.Duration // how long the run was meant to last
 }

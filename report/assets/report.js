@@ -35,7 +35,7 @@
     return values.map((v) => {
       if (v === null) return "";
       const first = v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9));
-      return [1, 2, 5].includes(Math.round(first)) ? String(Number(v.toPrecision(3))) : "";
+      return [1, 2, 5].some((n) => Math.abs(first - n) < 1e-6) ? String(Number(v.toPrecision(3))) : "";
     });
   }
 
