@@ -67,15 +67,19 @@ func (c *Configuration) JSON() ([]byte, error) {
 		if !utf8.ValidString(n.Name + n.Site) {
 			return nil, fmt.Errorf("the name of node %q, or its site, is not UTF-8", n.Name)
 		}
-		nodes = append(nodes, nodeJSON{n.Name, n.Site,
-			n.Capacity.CPU(), n.Capacity.Memory(), BytesPerSecond(n.Capacity[Network]), Bytes(n.Capacity[Disk])})
+		nodes = append(nodes, nodeJSON{
+			n.Name, n.Site,
+			n.Capacity.CPU(), n.Capacity.Memory(), BytesPerSecond(n.Capacity[Network]), Bytes(n.Capacity[Disk]),
+		})
 	}
 	for v, vm := range c.VMs {
 		if !utf8.ValidString(vm.Name) {
 			return nil, fmt.Errorf("the name of VM %q is not UTF-8", vm.Name)
 		}
-		j := vmJSON{vm.Name, vm.VCPUs, vm.Demand.CPU(), vm.Demand.Memory(),
-			BytesPerSecond(vm.Demand[Network]), Bytes(vm.Demand[Disk]), vm.DirtyRate, ""}
+		j := vmJSON{
+			vm.Name, vm.VCPUs, vm.Demand.CPU(), vm.Demand.Memory(),
+			BytesPerSecond(vm.Demand[Network]), Bytes(vm.Demand[Disk]), vm.DirtyRate, "",
+		}
 		if h := c.Host[v]; h != Nowhere {
 			j.Node = c.Nodes[h].Name
 		}

@@ -109,10 +109,14 @@ func TestFromJSONErrors(t *testing.T) {
 		{replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpus":-1`), "line 10: -1 is not a whole number from 0 to 2147483647"},
 		{replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpus":"1"`), `line 10: "1" is not a whole number from 0 to 2147483647`},
 		{replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpus":[]`), `line 10: "[" is not a whole number from 0 to 2147483647`},
-		{replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpu":1`),
-			`line 10: unknown key "vcpu"; there are name, vcpus, cpu, memory, network, disk, dirty_rate and node`},
-		{replaced(`"0.8 cores"`, `"-0.8 cores"`),
-			`line 10: "-0.8 cores" is not an amount of CPU; write a number and a unit, as in "7 cores", "0.6 cores" or "60%"`},
+		{
+			replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpu":1`),
+			`line 10: unknown key "vcpu"; there are name, vcpus, cpu, memory, network, disk, dirty_rate and node`,
+		},
+		{
+			replaced(`"0.8 cores"`, `"-0.8 cores"`),
+			`line 10: "-0.8 cores" is not an amount of CPU; write a number and a unit, as in "7 cores", "0.6 cores" or "60%"`,
+		},
 		{replaced(`"0.8 cores"`, `0.8`), `line 10: 0.8 is not an amount of CPU; write a number and a unit in quotes, as in "7 cores", "0.6 cores" or "60%"`},
 		{replaced(`"0.8 cores",`, `"9223372036854775 cores",`), `line 16: the VMs up to "vm-2" ask for too much cpu to count`},
 		{replaced(`"node":"node8"`, `"node":"node9"`), `line 9: VM "vm-1" is on node "node9", which is not among the nodes`},

@@ -50,13 +50,28 @@ var (
 		{"cores", 1000}, {"core", 1000}, {"%", 10},
 	}}
 	bytesQuantity = quantity{"memory", `"2GiB" or "512MB"`, 1, []unit{
-		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-		{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1},
+		{"TiB", 1 << 40},
+		{"GiB", 1 << 30},
+		{"MiB", 1 << 20},
+		{"KiB", 1 << 10},
+		{"TB", 1e12},
+		{"GB", 1e9},
+		{"MB", 1e6},
+		{"kB", 1e3},
+		{"B", 1},
 	}}
 	rateQuantity = quantity{"bandwidth", `"125MB/s" or "1Gbps"`, 8, []unit{
-		{"GiB/s", 8 << 30}, {"MiB/s", 8 << 20}, {"KiB/s", 8 << 10},
-		{"GB/s", 8e9}, {"MB/s", 8e6}, {"kB/s", 8e3}, {"B/s", 8},
-		{"Gbps", 1e9}, {"Mbps", 1e6}, {"kbps", 1e3}, {"bps", 1},
+		{"GiB/s", 8 << 30},
+		{"MiB/s", 8 << 20},
+		{"KiB/s", 8 << 10},
+		{"GB/s", 8e9},
+		{"MB/s", 8e6},
+		{"kB/s", 8e3},
+		{"B/s", 8},
+		{"Gbps", 1e9},
+		{"Mbps", 1e6},
+		{"kbps", 1e3},
+		{"bps", 1},
 	}}
 )
 

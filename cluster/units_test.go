@@ -15,14 +15,37 @@ func TestParseUnits(t *testing.T) {
 		text  string
 		want  int64
 	}{
-		{cpu, "7 cores", 7000}, {cpu, "1 core", 1000}, {cpu, "0.6 cores", 600}, {cpu, "60%", 600}, {cpu, "350 %", 3500},
-		{cpu, "  .5cores ", 500}, {cpu, "0 cores", 0},
-		{size, "2GiB", 2 << 30}, {size, "512MB", 512e6}, {size, "1.5 KiB", 1536}, {size, "1kB", 1000}, {size, "0B", 0},
-		{size, "3TiB", 3 << 40}, {size, "3TB", 3e12}, {size, "9223372036854775807B", math.MaxInt64},
-		{rate, "125MB/s", 125e6}, {rate, "1Gbps", 125e6}, {rate, "1 GiB/s", 1 << 30}, {rate, "8bps", 1}, {rate, "100Mbps", 125e5},
+		{cpu, "7 cores", 7000},
+		{cpu, "1 core", 1000},
+		{cpu, "0.6 cores", 600},
+		{cpu, "60%", 600},
+		{cpu, "350 %", 3500},
+		{cpu, "  .5cores ", 500},
+		{cpu, "0 cores", 0},
+		{size, "2GiB", 2 << 30},
+		{size, "512MB", 512e6},
+		{size, "1.5 KiB", 1536},
+		{size, "1kB", 1000},
+		{size, "0B", 0},
+		{size, "3TiB", 3 << 40},
+		{size, "3TB", 3e12},
+		{size, "9223372036854775807B", math.MaxInt64},
+		{rate, "125MB/s", 125e6},
+		{rate, "1Gbps", 125e6},
+		{rate, "1 GiB/s", 1 << 30},
+		{rate, "8bps", 1},
+		{rate, "100Mbps", 125e5},
 		// What is finer than the smallest amount is rounded, a half upwards.
-		{cpu, "0.0004 cores", 0}, {cpu, "0.0005 cores", 1}, {cpu, "0.04%", 0}, {cpu, "0.05%", 1}, {cpu, "12.34999%", 123},
-		{size, "1.5B", 2}, {size, "0.1KiB", 102}, {rate, "4bps", 1}, {rate, "3bps", 0}, {rate, "12bps", 2},
+		{cpu, "0.0004 cores", 0},
+		{cpu, "0.0005 cores", 1},
+		{cpu, "0.04%", 0},
+		{cpu, "0.05%", 1},
+		{cpu, "12.34999%", 123},
+		{size, "1.5B", 2},
+		{size, "0.1KiB", 102},
+		{rate, "4bps", 1},
+		{rate, "3bps", 0},
+		{rate, "12bps", 2},
 	} {
 		if got, err := c.parse(c.text); err != nil || got != c.want {
 			t.Errorf("%q is %d (%v), want %d", c.text, got, err, c.want)
@@ -61,10 +84,22 @@ func TestUnitsString(t *testing.T) {
 		value fmt.Stringer
 		want  string
 	}{
-		{Core, "1 core"}, {7 * Core, "7 cores"}, {Millicores(600), "0.6 cores"}, {Millicores(1001), "1.001 cores"},
-		{Millicores(0), "0 cores"}, {Millicores(-1500), "-1.5 cores"}, {Millicores(math.MinInt64), "-9223372036854775.808 cores"},
-		{2 * GiB, "2GiB"}, {Bytes(512e6), "512MB"}, {Bytes(1), "1B"}, {Bytes(0), "0B"}, {1536 * MiB, "1536MiB"}, {Bytes(-1024), "-1KiB"},
-		{Gigabit, "125MB/s"}, {BytesPerSecond(1 << 30), "1GiB/s"}, {BytesPerSecond(7), "7B/s"},
+		{Core, "1 core"},
+		{7 * Core, "7 cores"},
+		{Millicores(600), "0.6 cores"},
+		{Millicores(1001), "1.001 cores"},
+		{Millicores(0), "0 cores"},
+		{Millicores(-1500), "-1.5 cores"},
+		{Millicores(math.MinInt64), "-9223372036854775.808 cores"},
+		{2 * GiB, "2GiB"},
+		{Bytes(512e6), "512MB"},
+		{Bytes(1), "1B"},
+		{Bytes(0), "0B"},
+		{1536 * MiB, "1536MiB"},
+		{Bytes(-1024), "-1KiB"},
+		{Gigabit, "125MB/s"},
+		{BytesPerSecond(1 << 30), "1GiB/s"},
+		{BytesPerSecond(7), "7B/s"},
 	} {
 		if got := c.value.String(); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)

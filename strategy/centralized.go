@@ -22,7 +22,7 @@ type Polled struct {
 // The timers of Centralized.
 const (
 	PeriodTimer  protocol.Timer = 100 + iota // the next run is due
-	collectTimer                             // workers that have not reported are left out
+	CollectTimer                             // workers that have not reported are left out
 )
 
 // CentralizedSettings are the settings of Centralized.
@@ -98,7 +98,7 @@ func (c *Centralized) Step(now time.Duration, in protocol.Input) []protocol.Outp
 		switch {
 		case in.Timer == PeriodTimer && c.phase == idle:
 			c.collect(now)
-		case in.Timer == collectTimer && c.phase == collecting && now >= c.started+c.settings.Collect:
+		case in.Timer == CollectTimer && c.phase == collecting && now >= c.started+c.settings.Collect:
 			c.solve()
 		}
 	case protocol.Received:
@@ -129,7 +129,7 @@ func (c *Centralized) collect(now time.Duration) {
 	for _, h := range c.hosts {
 		c.send(h, Poll{Round: c.round})
 	}
-	c.out = append(c.out, protocol.SetTimer{Timer: collectTimer, At: now + c.settings.Collect})
+	c.out = append(c.out, protocol.SetTimer{Timer: CollectTimer, At: now + c.settings.Collect})
 }
 
 func (c *Centralized) polled(p Polled) {

@@ -44,7 +44,7 @@ func Decide(reports []protocol.Report, budget int) Decision {
 	d := Decision{Answer: r.Answer.String(), Steps: r.Steps, Nodes: len(c.Nodes), VMs: len(c.VMs)}
 	switch r.Answer {
 	case placement.AlreadyViable:
-		d.Found = true
+		d.Found, d.Answer = true, "already-viable"
 	case placement.Viable:
 		p, err := plan.Make(c, r.Host)
 		if err != nil {

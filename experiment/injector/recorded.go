@@ -55,7 +55,8 @@ func (e *FileError) Unwrap() error { return e.Err }
 // readTraces parses the files of a directory, in the order of their names,
 // that are traces by their name. Hidden files and folders are passed over.
 func readTraces(fsys fs.FS, dir, want string, isTrace func(name string) bool,
-	parse func(name string, lines []string) (Recorded, *FileError)) ([]Recorded, error) {
+	parse func(name string, lines []string) (Recorded, *FileError),
+) ([]Recorded, error) {
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
 		return nil, &FileError{Path: dir, Err: cause(err)}

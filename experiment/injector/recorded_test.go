@@ -91,27 +91,57 @@ func TestPlanetLabErrors(t *testing.T) {
 		want     string
 	}{
 		{"no directory", nil, "traces: file does not exist"},
-		{"nothing in it", map[string]string{"traces/README.md": "x"},
-			"traces: no traces here; they are files without extension"},
-		{"a level too high", map[string]string{"traces/20110303/a": "1", "traces/20110306/a": "1"},
-			"traces: no traces here; they are files without extension; there is a folder traces/20110303"},
+		{
+			"nothing in it",
+			map[string]string{"traces/README.md": "x"},
+			"traces: no traces here; they are files without extension",
+		},
+		{
+			"a level too high",
+			map[string]string{"traces/20110303/a": "1", "traces/20110306/a": "1"},
+			"traces: no traces here; they are files without extension; there is a folder traces/20110303",
+		},
 		{"empty file", map[string]string{"traces/a": "1\n", "traces/b": "\n\n"}, "traces/b: the file is empty"},
-		{"a word", map[string]string{"traces/foo": strings.Repeat("1\n", 16) + "abc\n2\n"},
-			`traces/foo: line 17: "abc" is not a CPU percentage, a whole number from 0 to 100`},
-		{"a gap", map[string]string{"traces/a": "1\n\n2\n"},
-			`traces/a: line 2: "" is not a CPU percentage, a whole number from 0 to 100`},
-		{"too much", map[string]string{"traces/a": "101\n"},
-			`traces/a: line 1: "101" is not a CPU percentage, a whole number from 0 to 100`},
-		{"negative", map[string]string{"traces/a": "-1\n"},
-			`traces/a: line 1: "-1" is not a CPU percentage, a whole number from 0 to 100`},
-		{"NaN", map[string]string{"traces/a": "NaN\n"},
-			`traces/a: line 1: "NaN" is not a CPU percentage, a whole number from 0 to 100`},
-		{"a fraction", map[string]string{"traces/a": "1.5\n"},
-			`traces/a: line 1: "1.5" is not a CPU percentage, a whole number from 0 to 100`},
-		{"binary", map[string]string{"traces/a": strings.Repeat("\x00", 1000)},
-			`traces/a: line 1: "` + strings.Repeat(`\x00`, 40) + `" is not a CPU percentage, a whole number from 0 to 100`},
-		{"ragged", map[string]string{"traces/a": "1", "traces/b": "1\n2\n", "traces/c": "1\n2\n"},
-			"traces/a: 1 lines, where other traces have 2"},
+		{
+			"a word",
+			map[string]string{"traces/foo": strings.Repeat("1\n", 16) + "abc\n2\n"},
+			`traces/foo: line 17: "abc" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"a gap",
+			map[string]string{"traces/a": "1\n\n2\n"},
+			`traces/a: line 2: "" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"too much",
+			map[string]string{"traces/a": "101\n"},
+			`traces/a: line 1: "101" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"negative",
+			map[string]string{"traces/a": "-1\n"},
+			`traces/a: line 1: "-1" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"NaN",
+			map[string]string{"traces/a": "NaN\n"},
+			`traces/a: line 1: "NaN" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"a fraction",
+			map[string]string{"traces/a": "1.5\n"},
+			`traces/a: line 1: "1.5" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"binary",
+			map[string]string{"traces/a": strings.Repeat("\x00", 1000)},
+			`traces/a: line 1: "` + strings.Repeat(`\x00`, 40) + `" is not a CPU percentage, a whole number from 0 to 100`,
+		},
+		{
+			"ragged",
+			map[string]string{"traces/a": "1", "traces/b": "1\n2\n", "traces/c": "1\n2\n"},
+			"traces/a: 1 lines, where other traces have 2",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ReadPlanetLab(files(c.contents), "traces")
@@ -133,8 +163,10 @@ func TestBitbrainsErrors(t *testing.T) {
 		{"no time", header + row("x", 1, 2, 3), `d/1.csv: line 2: "x" is not a time in seconds since 1970`},
 		{"milliseconds", header + row(1372629804000, 1, 2, 3), `d/1.csv: line 2: "1372629804000" is not a time in seconds since 1970`},
 		{"backwards", header + good + row(999, 1, 2, 3), "d/1.csv: line 3: time goes back from 1000 to 999"},
-		{"a jump", header + good + row(1372629804, 1, 2, 3),
-			"d/1.csv: line 3: time 1372629804 is more than 1000000 steps of 300 s after the first, 1000"},
+		{
+			"a jump", header + good + row(1372629804, 1, 2, 3),
+			"d/1.csv: line 3: time 1372629804 is more than 1000000 steps of 300 s after the first, 1000",
+		},
 		{"negative cores", header + row(1, -1, 2, 3), `d/1.csv: line 2: "-1" is not a number of cores, a whole number from 0 to 4096`},
 		{"half a core", header + row(1, 0.5, 2, 3), `d/1.csv: line 2: "0.5" is not a number of cores, a whole number from 0 to 4096`},
 		{"NaN", header + row(1, 1, "NaN", 3), `d/1.csv: line 2: "NaN" is not a CPU percentage from 0 to 200`},

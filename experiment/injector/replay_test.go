@@ -34,16 +34,33 @@ func TestReplay(t *testing.T) {
 		duration  time.Duration
 		want      string
 	}{
-		{"changes only, and again from the start", []Playback{{Record: short}}, nil, 31 * minutes,
-			"[0.1 cores], 10m0s vm-0 0.2 cores, 15m0s vm-0 0.1 cores, 25m0s vm-0 0.2 cores, 30m0s vm-0 0.1 cores"},
+		{
+			"changes only, and again from the start",
+			[]Playback{{Record: short}},
+			nil, 31 * minutes,
+			"[0.1 cores], 10m0s vm-0 0.2 cores, 15m0s vm-0 0.1 cores, 25m0s vm-0 0.2 cores, 30m0s vm-0 0.1 cores",
+		},
 		{"the end is not in the run", []Playback{{Record: short}}, nil, 10 * minutes, "[0.1 cores]"},
 		{"shifted", []Playback{{Record: short, Shift: 2}}, nil, 11 * minutes, "[0.2 cores], 5m0s vm-0 0.1 cores"},
-		{"from within a step", []Playback{{Record: short, Phase: 2 * minutes}}, nil, 14 * minutes,
-			"[0.1 cores], 8m0s vm-0 0.2 cores, 13m0s vm-0 0.1 cores"},
-		{"equals in the order of VMs", []Playback{{Record: large}, {Record: short, Shift: 1}}, nil, 6 * minutes,
-			"[1.001 cores 0.1 cores], 5m0s vm-0 4 cores, 5m0s vm-1 0.2 cores"},
-		{"another size", []Playback{{Record: large}, {Record: short}}, []int32{2, 2}, 11 * minutes,
-			"[0.501 cores 0.2 cores], 5m0s vm-0 2 cores, 10m0s vm-0 0.501 cores, 10m0s vm-1 0.4 cores"},
+		{
+			"from within a step",
+			[]Playback{{Record: short, Phase: 2 * minutes}},
+			nil, 14 * minutes,
+			"[0.1 cores], 8m0s vm-0 0.2 cores, 13m0s vm-0 0.1 cores",
+		},
+		{
+			"equals in the order of VMs",
+			[]Playback{{Record: large}, {Record: short, Shift: 1}},
+			nil, 6 * minutes,
+			"[1.001 cores 0.1 cores], 5m0s vm-0 4 cores, 5m0s vm-1 0.2 cores",
+		},
+		{
+			"another size",
+			[]Playback{{Record: large}, {Record: short}},
+			[]int32{2, 2},
+			11 * minutes,
+			"[0.501 cores 0.2 cores], 5m0s vm-0 2 cores, 10m0s vm-0 0.501 cores, 10m0s vm-1 0.4 cores",
+		},
 		{"nothing changes", []Playback{{Record: same}, {Record: none}}, []int32{1, 8}, 100 * time.Hour, "[0.3 cores 0 cores]"},
 		{"no VMs", nil, nil, time.Hour, "[]"},
 	} {

@@ -214,10 +214,16 @@ func TestFillToAverage(t *testing.T) {
 		{"equality fits", nodes(2, 2*cores, 2*gib), []int32{0, 1}, vms(4, cores), "[0 0 1 1]"},
 		{"CPU ends a node's turn", nodes(4, cores, 32*gib), []int32{0, 1, 2, 3}, vms(3, cores), "[0 1 2]"},
 		{"no VM", nodes(1, 0, 0), []int32{0}, nil, "[]"},
-		{"no room", nodes(2, cores, 32*gib), []int32{0, 1}, vms(3, cores),
-			`no node left for VM "vm-2", which asks for cpu 1 core, memory 1GiB, after 2 of 3 VMs`},
-		{"no node", nil, nil, vms(1, 0),
-			`no node left for VM "vm-0", which asks for memory 1GiB, after 0 of 1 VMs`},
+		{
+			"no room", nodes(2, cores, 32*gib),
+			[]int32{0, 1},
+			vms(3, cores),
+			`no node left for VM "vm-2", which asks for cpu 1 core, memory 1GiB, after 2 of 3 VMs`,
+		},
+		{
+			"no node", nil, nil, vms(1, 0),
+			`no node left for VM "vm-0", which asks for memory 1GiB, after 0 of 1 VMs`,
+		},
 	} {
 		hosts, err := FillToAverage(c.nodes, c.order, c.vms)
 		got := fmt.Sprint(hosts)
