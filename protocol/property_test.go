@@ -84,3 +84,88 @@ func TestAnyOrderOfEvents(t *testing.T) {
 		t.Fatalf("nodes are still booked:\n%s", w.Log())
 	})
 }
+
+// anyOrder lets all that is under way happen in a random order, the monitors
+// look once a second, and returns when all nodes are viable and free.
+func anyOrder(t *rapid.T, w *protocoltest.World, patience time.Duration) bool {
+	check := func(err error) {
+		if err != nil {
+			t.Fatalf("%v\n%s", err, w.Log())
+		}
+	}
+	for passed := time.Duration(0); passed < patience; passed += time.Second {
+		check(w.Look())
+		for !w.Quiet() {
+			m, s := w.Messages(), w.Solves()
+			switch i := rapid.IntRange(0, m+s+w.Migrations()-1).Draw(t, "next"); {
+			case i < m:
+				check(w.Deliver(i))
+			case i < m+s:
+				check(w.Answer(i - m))
+			default:
+				check(w.Finish(i-m-s, true))
+			}
+		}
+		if w.Viable() && w.Free() {
+			return true
+		}
+		check(w.Advance(time.Second))
+	}
+	return false
+}
+
+// "If the loads stop changing and a viable configuration exists, one is
+// reached" (L2): in small worlds, with no fault and messages in any order. A
+// procedure may lead to a place from which the rest can't be solved by
+// migrations alone; that is not the protocol's to see.
+func TestOverloadsAreSolvedIfTheyCanBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := protocoltest.NewWorld(protocol.Defaults())
+		for range rapid.IntRange(2, 6).Draw(t, "nodes") {
+			var demands []cluster.Resources
+			for range rapid.IntRange(0, 4).Draw(t, "vms") {
+				demands = append(demands, cluster.Of(cluster.Millicores(rapid.IntRange(1, 8).Draw(t, "cpu"))*100, cluster.GiB))
+			}
+			w.AddNode(cluster.Of(cluster.Core, 6*cluster.GiB), demands)
+		}
+		if !w.Solvable() {
+			t.Skip("there is no solution")
+		}
+		if !anyOrder(t, w, 5*time.Minute) && w.Solvable() {
+			t.Fatalf("not solved, although it could be:\n%s", w.Log())
+		}
+	})
+}
+
+// Scenario S3 with two, three and four partitions over 4 to 12 nodes, all
+// booked, none of which has a solution alone, with the messages in any order.
+// Partition A can't place three 60s on two nodes, B five 40s, C and D a 10
+// beside two 95s; all other nodes are full.
+func TestPartitionsMergeUntilTheyHaveASolution(t *testing.T) {
+	initiators := [][]int{{60, 60}, {40, 40, 40}, {95, 10}, {95, 10}}
+	others := [][]int{{60}, {40, 40}, {95}, {95}}
+	rapid.Check(t, func(t *rapid.T) {
+		size := rapid.SampledFrom([]struct{ partitions, nodes int }{{2, 4}, {3, 6}, {3, 9}, {4, 8}, {4, 12}}).Draw(t, "size")
+		first := rapid.Permutation([]int{0, 1, 2, 3}[:size.partitions]).Draw(t, "order of IDs")
+		w := protocoltest.NewWorld(protocol.Defaults())
+		add := func(percents []int) {
+			var demands []cluster.Resources
+			for _, p := range percents {
+				demands = append(demands, cluster.Of(cluster.Millicores(10*p), cluster.GiB))
+			}
+			w.AddNode(cluster.Of(cluster.Core, 16*cluster.GiB), demands)
+		}
+		for _, i := range first {
+			add(initiators[i])
+		}
+		for _, i := range first {
+			add(others[i])
+		}
+		for range size.nodes - 2*size.partitions {
+			add([]int{100})
+		}
+		if !anyOrder(t, w, 2*time.Minute) {
+			t.Fatalf("not solved:\n%s", w.Log())
+		}
+	})
+}

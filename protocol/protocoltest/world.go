@@ -212,6 +212,26 @@ func (w *World) Solves() int { return len(w.solves) }
 // Migrations returns how many migrations are under way.
 func (w *World) Migrations() int { return len(w.migrations) }
 
+// Moved returns how many migrations have been done.
+func (w *World) Moved() int { return w.moved }
+
+// Viable reports whether no node is overloaded.
+func (w *World) Viable() bool {
+	return !slices.ContainsFunc(w.ids, func(id cluster.NodeID) bool {
+		l := w.local(id)
+		return !w.usage(l).Within(l.Capacity)
+	})
+}
+
+// Solvable reports whether all nodes together could be made viable.
+func (w *World) Solvable() bool {
+	reports := make([]protocol.Report, len(w.ids))
+	for i, id := range w.ids {
+		reports[i] = protocol.Report{Node: id, Local: w.local(id)}
+	}
+	return strategy.Decide(reports, 0).Found
+}
+
 // Log returns what happened since it was last cleared, a line each.
 func (w *World) Log() string { return w.log.String() }
 
