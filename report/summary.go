@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"gonum.org/v1/gonum/stat"
 )
 
 // Seconds is a time in seconds, to the nanosecond.
@@ -211,10 +209,12 @@ func times(in []time.Duration) Times {
 		x[i] = float64(d)
 		total += d
 	}
-	mean, sd := stat.MeanStdDev(x, nil)
-	if len(x) == 1 {
-		sd = 0
+	mean := float64(total) / float64(len(x))
+	squares := 0.0 // sum of the squared distances from the mean
+	for _, v := range x {
+		squares += float64((v - mean) * (v - mean))
 	}
+	sd := math.Sqrt(squares / float64(max(len(x)-1, 1)))
 	return Times{
 		Count: len(x),
 		Mean:  inSeconds(mean),
