@@ -26,7 +26,7 @@ func (r *repair) land() {
 		x, y := &r.c.VMs[a].Demand, &r.c.VMs[b].Demand
 		return cmp.Or(cmp.Compare(y[r.scarce], x[r.scarce]), cmp.Compare(y[cluster.Memory], x[cluster.Memory]), cmp.Compare(a, b))
 	})
-	left := r.evicted[:0]
+	var left []int32
 	for _, v := range r.evicted {
 		if n := r.roomFor(v, cluster.Nowhere); n != cluster.Nowhere {
 			r.move(v, n)
@@ -41,7 +41,9 @@ func (r *repair) land() {
 	for i, v := range left {
 		if n := r.freeFor(v, r.host[v]); n != cluster.Nowhere {
 			r.settle(v, n)
-		} else if !r.chain(v, left[i+1:]) {
+		} else if n := r.chain(v, left[i+1:]); n != cluster.Nowhere {
+			r.settle(v, n)
+		} else {
 			r.settle(v, r.host[v])
 		}
 	}
@@ -106,11 +108,11 @@ func (r *repair) consider(best *tightest, n, but int32, demand, space *cluster.R
 	}
 }
 
-// chain looks for a VM u that makes way for v, which counts nowhere: u leaves
-// its node n for a third one, or for the node that v leaves, and v takes its
-// place. It takes the u with the least memory, but none of adrift, which count
-// nowhere either.
-func (r *repair) chain(v int32, adrift []int32) bool {
+// chain looks for a VM u that makes way for v: u leaves its node n for a third
+// one or, if v counts nowhere, for the node that v leaves. It moves the u with
+// the least memory, but none of adrift, and returns n, where there is room for
+// v now, or Nowhere.
+func (r *repair) chain(v int32, adrift []int32) int32 {
 	type way struct{ u, to int32 }
 	best, least := way{u: cluster.Nowhere}, int64(infinite)
 	demand := &r.c.VMs[v].Demand
@@ -136,12 +138,11 @@ func (r *repair) chain(v int32, adrift []int32) bool {
 		}
 	})
 	if best.u == cluster.Nowhere {
-		return false
+		return cluster.Nowhere
 	}
 	n := r.host[best.u]
 	r.move(best.u, best.to)
-	r.settle(v, n)
-	return true
+	return n
 }
 
 // roomiest calls visit for every node if there are few, else for those with

@@ -29,7 +29,21 @@ type neighbourhoods struct {
 	roomier []int32    // nodes with much room
 }
 
-// improve spends the budget on a better placement, or a first one.
+// searchParts improves the placement of a large cluster, or of a small one
+// that could not be searched as a whole.
+func (r *repair) searchParts() Answer {
+	if r.stuck == 0 && r.kept == nil && !r.approve() {
+		r.landOneByOne()
+	}
+	r.improve()
+	if r.stuck > 0 || r.refused {
+		return Exhausted
+	}
+	return Viable
+}
+
+// improve spends the budget on a better placement, or a first one. If host is
+// reachable, it remains so.
 func (r *repair) improve() {
 	l := &neighbourhoods{
 		repair: r, rng: rand.New(rand.NewPCG(1, 2)),
@@ -46,7 +60,7 @@ func (r *repair) improve() {
 		}
 	}
 	for round := 0; !r.spent(); round++ {
-		if r.stuck == 0 && r.cost.memory == r.bound {
+		if r.stuck == 0 && !r.refused && r.cost.memory == r.bound {
 			return
 		}
 		if round%freshSearches == 0 {
@@ -61,11 +75,12 @@ func (r *repair) improve() {
 }
 
 // sore returns, in turn, the nodes that are overloaded and, if there are none,
-// those that gave up more than their cover.
+// those that gave up more than their cover, or anything if there is no way.
 func (l *neighbourhoods) sore(round int) int32 {
 	var sores []int32
 	for n := range l.free {
-		if l.stuck > 0 && !fits(cluster.Resources{}, l.free[n]) || l.stuck == 0 && l.given[n] > l.cover[n] {
+		if l.stuck > 0 && !fits(cluster.Resources{}, l.free[n]) ||
+			l.stuck == 0 && (l.given[n] > l.cover[n] || l.refused && l.given[n] > 0) {
 			sores = append(sores, int32(n))
 		}
 	}
@@ -126,26 +141,55 @@ func (l *neighbourhoods) search(nodes []int32) {
 	if !fits(cluster.Resources{}, free) {
 		return
 	}
-	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms)
-	for i, v := range vms {
-		if s.home[i] != homeless && l.host[v] != l.c.Host[v] {
+	for _, v := range vms {
+		if slices.Contains(nodes, l.c.Host[v]) && l.host[v] != l.c.Host[v] {
 			now = now.plus(l.memory(v))
 		}
 	}
+	limit := l.limit
+	l.limit = min(limit, l.steps+nearSteps*len(nodes))
+	defer func() { l.limit = limit }()
+	if l.refused {
+		l.searchWay(nodes, vms, now)
+		return
+	}
+	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms, nil)
 	if viable {
 		s.best = now
 	}
-	limit := l.limit
-	l.limit = min(limit, l.steps+nearSteps*len(nodes))
-	s.run()
-	l.limit = limit
-	if s.improved {
+	if s.run(); s.improved {
 		l.take(s)
 	}
 }
 
-// take puts the VMs of a search where it found room.
+// searchWay looks for another placement of the VMs on nodes that makes the
+// whole reachable. now is what those of them cost that are at home there.
+func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
+	outside := cost{l.cost.memory - now.memory, l.cost.moves - now.moves}
+	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms, l.newReach(outside))
+	if s.deepen(cost{memory: infinite}); s.improved {
+		l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
+		l.keep()
+	}
+}
+
+// take puts the VMs of a search where it found room, unless the placement was
+// reachable and would not be so any longer.
 func (l *neighbourhoods) take(s *search) {
+	before := make([]int32, len(s.vms))
+	for i, v := range s.vms {
+		before[i] = l.host[v]
+	}
+	l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
+	if l.stuck == 0 && !l.approve() && l.kept != nil {
+		l.put(s, func(i int) int32 { return before[i] })
+		l.refused = false
+	}
+}
+
+// put puts the VMs of a search on the nodes that to names.
+func (l *neighbourhoods) put(s *search, to func(i int) int32) {
+	l.refused = false
 	for _, n := range s.nodes {
 		if !fits(cluster.Resources{}, l.free[n]) {
 			l.stuck--
@@ -153,11 +197,7 @@ func (l *neighbourhoods) take(s *search) {
 		l.hosted[n] = l.hosted[n][:0:0]
 	}
 	for i, v := range s.vms {
-		to := l.c.Host[v]
-		if s.bestOn[i] != unplaced {
-			to = s.nodes[s.bestOn[i]]
-		}
-		home := l.c.Host[v]
+		to, home := to(i), l.c.Host[v]
 		if l.host[v] != home {
 			l.given[home] -= l.memory(v)
 		}
@@ -166,8 +206,5 @@ func (l *neighbourhoods) take(s *search) {
 		}
 		l.move(v, to)
 		l.hosted[to] = append(l.hosted[to], v)
-	}
-	if l.stuck == 0 {
-		l.found()
 	}
 }

@@ -21,9 +21,14 @@
 //     kind again and again around the nodes that still cost more than their
 //     cover (neighbourhood.go).
 //
+// How to get to a placement is not known here but in package plan, which a
+// caller brings along as Settings.Reachable. It is asked about what 1 to 3 end
+// with, which is most often enough. If there is no way, the VMs land again one
+// by one, and then a small cluster is searched for the least memory among the
+// reachable placements, a large one around the nodes that VMs leave (reach.go).
+//
 // Effort is counted in search steps, never in time: the same call returns the
-// same result on every machine. How to get to the placement is not known here
-// but in package plan.
+// same result on every machine.
 package placement
 
 import (
@@ -42,6 +47,15 @@ type Settings struct {
 	// Budget is how many search steps may be spent before the answer is
 	// Exhausted, or the best placement so far. 0 is DefaultBudget.
 	Budget int
+	// Reachable reports whether there is a way to a viable placement, as
+	// plan.Make knows it; nil stands for always. One that is not reachable is no
+	// answer, and the search goes on. The Host of a Result is the last placement
+	// that was said to be reachable, so that the way may be kept.
+	//
+	// It must not change or keep host, and must not tell VMs apart that have
+	// equal demands and start on the same node. A call counts as reachSteps
+	// for each VM that moves, and one for each VM and node.
+	Reachable func(host []int32) bool
 }
 
 // Answer is what Repair found out.
@@ -51,7 +65,7 @@ type Answer uint8
 const (
 	Viable        Answer = iota // a placement was found
 	AlreadyViable               // nothing has to move
-	Infeasible                  // proven: no placement is viable
+	Infeasible                  // proven: no placement is viable and reachable
 	Exhausted                   // the budget is spent and none was found
 )
 
@@ -76,10 +90,13 @@ const (
 	NoDisk
 	Dearer // it would cost more than a placement that is known
 	Alike  // an equal choice was looked at before
+	// Unreachable counts viable placements, not VMs: Settings.Reachable refused
+	// them.
+	Unreachable
 	NumReasons
 )
 
-var reasonNames = [NumReasons]string{"cpu", "memory", "network", "disk", "dearer", "alike"}
+var reasonNames = [NumReasons]string{"cpu", "memory", "network", "disk", "dearer", "alike", "unreachable"}
 
 func (r Reason) String() string {
 	if r < NumReasons {
@@ -109,13 +126,13 @@ type Result struct {
 	Host   []int32       // by VM, the placement if Answer is Viable, else nil
 	Moved  cluster.Bytes // memory of the VMs that change node
 	Moves  int           // how many VMs change node
-	// Bound is proven: no viable placement moves less memory.
+	// Bound is proven: no viable and reachable placement moves less memory.
 	Bound   cluster.Bytes
 	Optimal bool // Moved is proven to be the least, and equals Bound
 	// Steps is the effort: one for each VM and node that was read, one for each
 	// candidate that was looked at (a VM on a node, a VM in a cover), and one
 	// for each node of a search tree. Budget limits all but the first kind. A
-	// step takes about 5 to 30 ns.
+	// step takes about 5 to 30 ns. Settings says what a call of Reachable counts.
 	Steps      int
 	FirstSteps int // the effort after which the first viable placement was known
 	Rejected   Rejections
@@ -125,7 +142,7 @@ type Result struct {
 // that moves the fewest bytes of memory and, among those it comes across, the
 // fewest VMs. VMs that run Nowhere stay there and count for nothing.
 //
-// A placement may be out of reach of live migrations: plan.Make tells.
+// A placement may be out of reach of live migrations: Settings.Reachable tells.
 //
 // c is as cluster.Configuration.Validate wants it; it is not changed.
 func Repair(c *cluster.Configuration, settings Settings) Result {
@@ -138,20 +155,20 @@ func Repair(c *cluster.Configuration, settings Settings) Result {
 	}
 	r.evict()
 	r.land()
-	if r.stuck == 0 {
+	if r.stuck == 0 && r.ask == nil {
 		r.found()
-		if r.cost.memory == r.bound {
+	}
+	if r.stuck == 0 && r.cost.memory == r.bound {
+		if r.reachable(r.host, r.cost.moves) {
+			r.found()
 			return r.result(Viable)
 		}
+		r.refused = true
 	}
 	if r.small() {
 		return r.result(r.searchAll())
 	}
-	r.improve()
-	if r.stuck > 0 {
-		return r.result(Exhausted)
-	}
-	return r.result(Viable)
+	return r.result(r.searchParts())
 }
 
 // cost is what a placement is judged by: memory first.
@@ -209,8 +226,15 @@ type repair struct {
 	proven  bool    // cost is proven to be the least memory
 	cost    cost    // of host
 	stuck   int     // nodes that are overloaded under host
-	reached int     // steps at the first viable placement, or 0
+	reached int     // steps at the first placement that is an answer, or 0
 	rooms   *shelves
+
+	ask     func(host []int32) bool // Settings.Reachable
+	refused bool                    // host is viable, and not reachable
+	// kept is the best placement known to be reachable, nil if there is none or
+	// everything is.
+	kept     []int32
+	keptCost cost
 }
 
 func newRepair(c *cluster.Configuration, settings Settings) *repair {
@@ -220,7 +244,7 @@ func newRepair(c *cluster.Configuration, settings Settings) *repair {
 	}
 	n := len(c.Nodes)
 	slab := make([]cluster.Resources, 2*n)
-	r := &repair{c: c, free: slab[:n], room: slab[n:]}
+	r := &repair{c: c, free: slab[:n], room: slab[n:], ask: settings.Reachable}
 	r.steps = n + len(c.VMs)
 	r.limit = r.steps + budget
 	for i := range c.Nodes {
@@ -373,7 +397,7 @@ func (r *repair) count() {
 	}
 }
 
-// found notes the effort at the first viable placement.
+// found notes the effort at the first placement that is an answer.
 func (r *repair) found() {
 	if r.reached == 0 {
 		r.reached = r.steps

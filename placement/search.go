@@ -44,6 +44,11 @@ const unplaced int32 = -1
 //     node where one like it arrives.
 //   - equal nodes: of nodes that are left by nobody undecided and have equal
 //     room, only the first is tried.
+//
+// If a placement may be out of reach, as reach knows, the way to it depends on
+// who moves from where. Then the tree holds every placement (roam), only
+// reachable ones bound the cost, VMs are equal only if they also start on the
+// same node, and no nodes are.
 type search struct {
 	*effort
 	scarce   cluster.Resource
@@ -78,12 +83,13 @@ type search struct {
 	reached  int     // steps at the first placement, or 0
 	enough   int64   // memory at which the search may stop: no placement has less
 	cut      bool    // the budget was spent before the space was
+	reach    *reach  // nil if every placement is reachable
 }
 
 // newSearch prepares the search of VMs on nodes. home says which node a VM
 // belongs to, by their numbers in c.
-func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nodes, vms []int32) *search {
-	s := &search{effort: e, scarce: scarce, nodes: nodes, vms: vms}
+func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nodes, vms []int32, reach *reach) *search {
+	s := &search{effort: e, scarce: scarce, nodes: nodes, vms: vms, reach: reach}
 	s.steps += setupSteps * len(vms)
 	resources := make([]cluster.Resources, 3*len(nodes)+len(vms))
 	take := func(n int) (part []cluster.Resources) {
@@ -106,7 +112,7 @@ func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nod
 			s.active = append(s.active, d)
 		}
 	}
-	s.sortKinds()
+	s.sortKinds(c)
 	s.sortGuests()
 	s.on, s.bestOn = make([]int32, len(vms)), make([]int32, len(vms))
 	s.open, s.lack, s.divisor = make([]int32, len(nodes)), make([]int64, len(nodes)), make([]int64, len(nodes))
@@ -138,18 +144,23 @@ func (s *search) reset() {
 	s.best = cost{memory: infinite}
 }
 
-// sortKinds numbers the different demands.
-func (s *search) sortKinds() {
+// sortKinds numbers the different demands or, if placements may be out of
+// reach, the different demands on different nodes.
+func (s *search) sortKinds(c *cluster.Configuration) {
+	compare := func(a, b int32) int { return slices.Compare(s.demand[a][:], s.demand[b][:]) }
+	if s.reach != nil {
+		compare = func(a, b int32) int {
+			return cmp.Or(slices.Compare(s.demand[a][:], s.demand[b][:]), cmp.Compare(c.Host[s.vms[a]], c.Host[s.vms[b]]))
+		}
+	}
 	byDemand := make([]int32, len(s.vms))
 	for v := range byDemand {
 		byDemand[v] = int32(v)
 	}
-	slices.SortFunc(byDemand, func(a, b int32) int {
-		return slices.Compare(s.demand[a][:], s.demand[b][:])
-	})
+	slices.SortFunc(byDemand, compare)
 	s.kind = make([]int32, len(s.vms))
 	for i, v := range byDemand {
-		if i > 0 && s.demand[v] != s.demand[byDemand[i-1]] {
+		if i > 0 && compare(v, byDemand[i-1]) != 0 {
 			s.kinds++
 		}
 		s.kind[v] = int32(s.kinds)
@@ -239,9 +250,16 @@ func (s *search) setLack(n int32, lack int64) {
 }
 
 // hopeless reports whether nothing below can beat best.
-func (s *search) hopeless() bool {
-	memory := s.cost.memory + s.lacks
-	return memory > s.best.memory || memory == s.best.memory && s.cost.moves >= s.best.moves
+func (s *search) hopeless() bool { return s.tooDear(cost{s.cost.memory + s.lacks, s.cost.moves}) }
+
+func (s *search) tooDear(c cost) bool {
+	if c.less(s.best) {
+		return false
+	}
+	if s.reach != nil {
+		s.reach.next = min(s.reach.next, c.memory)
+	}
+	return true
 }
 
 // over reports whether the search has to end: the budget is spent, or what is
@@ -272,11 +290,14 @@ func (s *search) expand(stray int) {
 		return
 	}
 	n := s.neediest()
-	if n == cluster.Nowhere {
+	switch {
+	case n != cluster.Nowhere:
+		s.relieve(n, stray)
+	case s.isReachable():
 		s.adopt(s.on, s.cost)
-		return
+	default:
+		s.roam(stray)
 	}
-	s.relieve(n, stray)
 }
 
 // adopt takes a viable placement as the best one known.
@@ -314,10 +335,7 @@ func (s *search) relieve(n int32, stray int) {
 		if s.over() {
 			break
 		}
-		s.stayed = append(s.stayed, v)
-		s.on[v] = n
-		s.open[n]--
-		s.held[n] = s.held[n].Minus(s.demand[v])
+		s.stay(v)
 		if !fits(cluster.Resources{}, s.held[n]) {
 			break
 		}
@@ -325,13 +343,28 @@ func (s *search) relieve(n int32, stray int) {
 			break
 		}
 	}
+	s.unstay(mark)
+	s.setLack(n, lack)
+}
+
+// stay decides that v stays at home.
+func (s *search) stay(v int32) {
+	n := s.home[v]
+	s.stayed = append(s.stayed, v)
+	s.on[v] = n
+	s.open[n]--
+	s.held[n] = s.held[n].Minus(s.demand[v])
+}
+
+// unstay sets the VMs of stayed[mark:] free again.
+func (s *search) unstay(mark int) {
 	for _, v := range s.stayed[mark:] {
+		n := s.home[v]
 		s.on[v] = unplaced
 		s.open[n]++
 		s.held[n] = s.held[n].Plus(s.demand[v])
 	}
 	s.stayed = s.stayed[:mark]
-	s.setLack(n, lack)
 }
 
 // mayLeave reports whether guest i may leave its node as far as the VMs equal
@@ -433,7 +466,7 @@ func (s *search) rank(targets []int32, demand *cluster.Resources, home int32) []
 // sameRoom reports whether one of the nodes before is as good as t: nobody
 // undecided is at home on either, and they have equal room.
 func (s *search) sameRoom(before []int32, t int32) bool {
-	if s.open[t] > 0 {
+	if s.open[t] > 0 || s.reach != nil {
 		return false
 	}
 	for _, n := range before {

@@ -15,7 +15,7 @@ func (r *repair) searchAll() Answer {
 	for n := range nodes {
 		nodes[n] = int32(n)
 	}
-	s := newSearch(&r.effort, r.c, r.scarce, nodes, r.vms[:r.first[len(nodes)]])
+	s := newSearch(&r.effort, r.c, r.scarce, nodes, r.vms[:r.first[len(nodes)]], nil)
 	s.enough = max(s.enough, r.bound)
 	r.bound = s.enough
 	if r.stuck == 0 {
@@ -30,31 +30,42 @@ func (r *repair) searchAll() Answer {
 	if s.improved {
 		r.take(s)
 	}
-	if !r.proven {
-		r.improve()
-	}
 	switch {
-	case r.stuck == 0:
-		return Viable
-	case r.proven:
+	case r.stuck > 0 && r.proven:
 		return Infeasible
+	case r.stuck > 0:
+		return r.searchParts()
 	}
-	return Exhausted
+	if r.proven {
+		r.bound = r.cost.memory
+	}
+	if !r.approve() {
+		r.proven = false
+		return r.searchReachable(nodes)
+	}
+	if !r.proven {
+		return r.searchParts()
+	}
+	return Viable
 }
 
 // take puts the VMs where a search of the whole cluster found room.
 func (r *repair) take(s *search) {
 	for i, v := range s.vms {
-		to := r.c.Host[v]
-		if s.bestOn[i] != unplaced {
-			to = s.nodes[s.bestOn[i]]
-		}
-		r.move(v, to)
+		r.move(v, s.hostOf(r.c, i, s.bestOn))
 	}
-	r.stuck = 0
-	if r.reached == 0 {
+	r.stuck, r.refused = 0, false
+	if r.reached == 0 && (r.ask == nil || s.reach != nil) {
 		r.reached = s.reached
 	}
+}
+
+// hostOf returns the node of VM number i of the search in c under on.
+func (s *search) hostOf(c *cluster.Configuration, i int, on []int32) int32 {
+	if on[i] == unplaced {
+		return c.Host[s.vms[i]]
+	}
+	return s.nodes[on[i]]
 }
 
 // homeward returns the placement of a packing after its bins have been dealt

@@ -26,7 +26,7 @@ type Machine interface {
 // Decision is what solver and planner say to a set of nodes.
 type Decision struct {
 	Found   bool   // there is a viable placement, and a plan that leads to it
-	Answer  string // viable, already-viable, infeasible, exhausted or no-plan
+	Answer  string // viable, already-viable, infeasible or exhausted
 	Reasons string // if it is not found: what ruled out how many placements
 	Plan    plan.Plan
 	Moved   cluster.Bytes // memory of the VMs that the plan moves
@@ -36,22 +36,25 @@ type Decision struct {
 }
 
 // Decide looks for a viable placement of the reported VMs on the reported
-// nodes that moves the fewest bytes, and for a plan that leads to it. budget
-// bounds the search, in steps; 0 stands for the solver's default.
+// nodes to which a plan leads and that moves the fewest bytes; those of a
+// bypass are not counted. budget bounds the search, in steps; 0 stands for the
+// solver's default.
 func Decide(reports []protocol.Report, budget int) Decision {
 	c := configuration(reports)
-	r := placement.Repair(c, placement.Settings{Budget: budget})
+	var latest plan.Plan // it leads to the placement that was reachable last, which is the answer
+	r := placement.Repair(c, placement.Settings{Budget: budget, Reachable: func(host []int32) bool {
+		p, err := plan.Make(c, host)
+		if err == nil {
+			latest = p
+		}
+		return err == nil
+	}})
 	d := Decision{Answer: r.Answer.String(), Steps: r.Steps, Nodes: len(c.Nodes), VMs: len(c.VMs)}
 	switch r.Answer {
 	case placement.AlreadyViable:
 		d.Found, d.Answer = true, "already-viable"
 	case placement.Viable:
-		p, err := plan.Make(c, r.Host)
-		if err != nil {
-			d.Answer, d.Reasons = "no-plan", err.Error()
-			return d
-		}
-		d.Found, d.Plan, d.Moved = true, p, r.Moved
+		d.Found, d.Plan, d.Moved = true, latest, r.Moved
 	case placement.Infeasible, placement.Exhausted:
 		d.Reasons = r.Rejected.String()
 	}

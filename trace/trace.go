@@ -75,7 +75,7 @@ type Solve struct {
 	Partition string        // for which partition; empty if there are none
 	Nodes     int           // considered
 	VMs       int           // considered
-	Answer    string        // viable, already-viable, infeasible, exhausted, no-plan
+	Answer    string        // viable, already-viable, infeasible, exhausted
 	Steps     int           // search steps spent
 	Moves     int           // migrations in the plan
 	Bytes     cluster.Bytes // memory moved by the plan
