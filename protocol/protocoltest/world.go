@@ -61,6 +61,10 @@ type timer struct {
 	set  protocol.SetTimer
 }
 
+// budget bounds the solver in a world, in search steps. It is plenty for a few
+// nodes, and keeps random tests fast.
+const budget = 100_000
+
 // NewWorld returns a world with no nodes.
 func NewWorld(settings protocol.Settings) *World {
 	return &World{settings: settings, hosts: map[cluster.NodeID]*host{}}
@@ -229,7 +233,17 @@ func (w *World) Solvable() bool {
 	for i, id := range w.ids {
 		reports[i] = protocol.Report{Node: id, Local: w.local(id)}
 	}
-	return strategy.Decide(reports, 0).Found
+	return strategy.Decide(reports, budget).Found
+}
+
+// MessageAbout returns the position of the oldest message about a partition, or -1.
+func (w *World) MessageAbout(p protocol.PartitionID) int {
+	return slices.IndexFunc(w.messages, func(e envelope) bool { return e.message.Partition == p })
+}
+
+// SolveFor returns the position of the solver at work for a partition, or -1.
+func (w *World) SolveFor(p protocol.PartitionID) int {
+	return slices.IndexFunc(w.solves, func(s pending) bool { return s.solve.Partition == p })
 }
 
 // Log returns what happened since it was last cleared, a line each.
@@ -257,7 +271,7 @@ func (w *World) Deliver(i int) error {
 func (w *World) Answer(i int) error {
 	p := w.solves[i]
 	w.solves = slices.Delete(w.solves, i, i+1)
-	d := strategy.Decide(p.solve.Reports, 0)
+	d := strategy.Decide(p.solve.Reports, budget)
 	fmt.Fprintf(&w.log, "%d: solved %v %s", p.node, p.solve.Partition, d.Answer)
 	for _, a := range d.Plan.Actions {
 		fmt.Fprintf(&w.log, " %s:%d->%d", vmName(a.VM), a.Source, a.Target)
