@@ -50,7 +50,7 @@ func (m *maker) blocked() []int32 {
 		blocked = append(blocked, vms...)
 	}
 	slices.SortFunc(blocked, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(m.memory(a), m.memory(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(m.memory(a), m.memory(b)), cmp.Compare(m.rank[a], m.rank[b]))
 	})
 	return blocked
 }

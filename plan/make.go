@@ -36,7 +36,9 @@ func (e *StuckError) Error() string {
 // be passed by.
 //
 // In a step, the VMs with most memory go first into what room there is, since
-// they take longest.
+// they take longest. VMs with equal demands that start on the same node are
+// interchangeable: if their goals are exchanged, so are their actions, and
+// nothing else.
 func Make(c *cluster.Configuration, goal []int32) (Plan, error) {
 	m, err := newMaker(c, goal)
 	if err != nil {
@@ -63,6 +65,7 @@ type maker struct {
 	dirty   []int32 // nodes whose waiting VMs have to be looked at in this step
 	marked  []bool  // by node: it is dirty
 	passed  []bool  // by VM: it was sent on a bypass
+	rank    []int32 // by VM that waits at first: its place in the order of compare
 	step    int
 	moves   []move
 	begun   int // moves[begun:] are those of this step
@@ -123,8 +126,10 @@ func isRoom(r cluster.Resources) bool { return cluster.Resources{}.Within(r) }
 // wait lets the VMs wait at their targets.
 func (m *maker) wait(movers []int32) {
 	slices.SortFunc(movers, m.compare)
+	m.rank = make([]int32, len(m.c.VMs))
 	count := make([]int, len(m.c.Nodes))
-	for _, v := range movers {
+	for i, v := range movers {
+		m.rank[v] = int32(i)
 		count[m.goal[v]]++
 	}
 	slab := make([]int32, len(movers))
@@ -139,9 +144,14 @@ func (m *maker) wait(movers []int32) {
 	}
 }
 
-// compare orders VMs by memory, the largest first.
+// compare orders VMs by memory, the largest first, and so that the order does
+// not depend on which of several interchangeable VMs goes where.
 func (m *maker) compare(a, b int32) int {
-	return cmp.Or(cmp.Compare(m.memory(b), m.memory(a)), cmp.Compare(a, b))
+	if c := cmp.Or(cmp.Compare(m.memory(b), m.memory(a)),
+		cmp.Compare(m.c.Host[a], m.c.Host[b]), cmp.Compare(m.goal[a], m.goal[b])); c != 0 {
+		return c
+	}
+	return cmp.Or(slices.Compare(m.c.VMs[b].Demand[:], m.c.VMs[a].Demand[:]), cmp.Compare(a, b))
 }
 
 func (m *maker) memory(v int32) cluster.Bytes { return m.c.VMs[v].Demand.Memory() }
@@ -218,7 +228,7 @@ func (m *maker) stuck() error {
 // all arrivals up to m.
 func (m *maker) plan() Plan {
 	slices.SortStableFunc(m.moves, func(a, b move) int {
-		return cmp.Or(cmp.Compare(a.step, b.step), m.compare(a.vm, b.vm))
+		return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(m.rank[a.vm], m.rank[b.vm]))
 	})
 	departures := make([][]int, len(m.c.Nodes)) // by node: actions from it so far
 	last := make(map[int32]int)                 // by VM that was passed by: its action

@@ -232,6 +232,42 @@ func TestMakeAgainstTheChecker(t *testing.T) {
 	}
 }
 
+// VMs with equal demands that start on the same node are interchangeable: who
+// exchanges their goals gets the same plan with them exchanged.
+func TestMakeInterchangeableVMs(t *testing.T) {
+	exchanged := 0
+	for seed := range uint64(20_000) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		c, goal := journey(rng)
+		if len(c.VMs) < 2 {
+			continue
+		}
+		u, v := rng.IntN(len(c.VMs)), rng.IntN(len(c.VMs))
+		if u == v || c.VMs[u].Demand != c.VMs[v].Demand || c.Host[u] != c.Host[v] || goal[u] == goal[v] {
+			continue
+		}
+		p, err := plan.Make(c, goal)
+		goal[u], goal[v] = goal[v], goal[u]
+		q, errExchanged := plan.Make(c, goal)
+		if (err == nil) != (errExchanged == nil) {
+			t.Fatalf("seed %d: %v, but %v", seed, err, errExchanged)
+		}
+		other := map[cluster.VMID]cluster.VMID{c.VMs[u].ID: c.VMs[v].ID, c.VMs[v].ID: c.VMs[u].ID}
+		for i, a := range q.Actions {
+			if id, ok := other[a.VM]; ok {
+				q.Actions[i].VM = id
+			}
+		}
+		if !reflect.DeepEqual(p, q) {
+			t.Fatalf("seed %d: got\n%swant\n%s", seed, show(q), show(p))
+		}
+		exchanged++
+	}
+	if exchanged < 50 {
+		t.Errorf("only %d exchanges", exchanged)
+	}
+}
+
 // floor is what really happens on the nodes while a plan is carried out.
 type floor struct {
 	c        *cluster.Configuration
