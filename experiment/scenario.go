@@ -145,7 +145,7 @@ func Default() Scenario {
 				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent,
 			},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
-			Solver:      SolverSettings{Step: Duration(time.Microsecond)},
+			Solver:      SolverSettings{Budget: 10_000, Step: Duration(time.Microsecond)},
 			Migration: MigrationSettings{
 				Duration(m.Latency), Duration(m.Downtime), Percent(100 * m.WorkingSet), m.MaxRounds, m.MaxFactor,
 			},
