@@ -94,6 +94,7 @@ type ProtocolSettings struct {
 	BackoffMin  Duration `yaml:"backoff_min"`
 	BackoffMax  Duration `yaml:"backoff_max"`
 	Concurrent  int      `yaml:"concurrent"`
+	Minimum     int      `yaml:"minimum"`
 }
 
 // CentralizedSettings are those of the centralized strategy.
@@ -142,7 +143,7 @@ func Default() Scenario {
 			Monitor: MonitorSettings{Duration(monitor.Defaults().Period), Percent(100 * monitor.Defaults().Threshold)},
 			Protocol: ProtocolSettings{
 				Duration(p.Lease), Duration(p.Renew), Duration(p.Collect), Duration(p.SolveLimit),
-				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent,
+				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum,
 			},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
 			Solver:      SolverSettings{Budget: 10_000, Step: Duration(time.Microsecond)},
@@ -468,7 +469,7 @@ func (s Settings) protocol() protocol.Settings {
 	return protocol.Settings{
 		Lease: time.Duration(p.Lease), Renew: time.Duration(p.Renew), Collect: time.Duration(p.Collect),
 		SolveLimit: time.Duration(p.SolveLimit), ActionLimit: time.Duration(p.ActionLimit),
-		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent,
+		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent, Minimum: p.Minimum,
 	}
 }
 

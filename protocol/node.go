@@ -25,6 +25,11 @@ type Settings struct {
 	BackoffMax time.Duration
 	// Concurrent is the most migrations that a node takes part in at once.
 	Concurrent int
+	// Minimum is the number of nodes from which on a leader asks for a
+	// solution, unless no more can be had. Two nodes often suffice, but their
+	// solution leaves both nearly full, and soon overloaded again; one more
+	// node costs milliseconds.
+	Minimum int
 }
 
 // Defaults returns the settings that fit a local network.
@@ -38,6 +43,7 @@ func Defaults() Settings {
 		BackoffMin:  2 * time.Second,
 		BackoffMax:  time.Minute,
 		Concurrent:  2,
+		Minimum:     5,
 	}
 }
 
@@ -66,6 +72,8 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("backoff_max: %v is shorter than backoff_min, %v", s.BackoffMax, s.BackoffMin)
 	case s.Concurrent < 1:
 		return fmt.Errorf("concurrent: %d migrations a node is less than 1", s.Concurrent)
+	case s.Minimum < 1:
+		return fmt.Errorf("minimum: a partition of %d nodes is less than 1", s.Minimum)
 	}
 	return nil
 }

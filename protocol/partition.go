@@ -37,6 +37,8 @@ type booking struct {
 
 	phase    phase
 	answers  []answer     // while collecting: by position in members
+	tried    bool         // the solver was asked about these members
+	small    bool         // fewer members than Minimum have to do: there are no others
 	reports  []Report     // while collecting: those that came
 	runner   *plan.Runner // while applying
 	returned bool         // its CNGROW event is back, but a merge is being asked for
@@ -89,7 +91,7 @@ func (n *Node) raise(now time.Duration) {
 // node that joins. If the partition has all nodes, there is no solution.
 func (n *Node) seek(now time.Duration) {
 	b := &n.booking
-	if _, outside := n.overlay.Next(b.id.Initiator, n.id, b.members); !outside {
+	if !n.canGrow() {
 		n.end(now, Unsolvable)
 		return
 	}
@@ -178,11 +180,10 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 	if b.phase != member && b.phase != waiting {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
-	b.state = CannotGrow
-	n.extendLease(now)
 	n.tellOthers(Stuck{})
 	e.State, e.Round = CannotGrow, 0
 	n.pass(e)
+	n.cannotGrow(now)
 }
 
 // stuck takes the initiator's word that the partition is CNGROW.
@@ -192,8 +193,21 @@ func (n *Node) stuck(now time.Duration, m Message) {
 		return
 	}
 	if b.phase == member || b.phase == waiting {
-		b.state = CannotGrow
-		n.extendLease(now)
+		n.cannotGrow(now)
+	}
+}
+
+// cannotGrow makes the partition CNGROW, as far as this node is concerned. A
+// leader that has waited for more members before it asks for a solution, asks
+// now.
+func (n *Node) cannotGrow(now time.Duration) {
+	b := &n.booking
+	b.state = CannotGrow
+	n.extendLease(now)
+	if b.phase == waiting && !b.tried && len(b.members) > 1 {
+		b.small = true
+		b.epoch++
+		n.lead(now, PartitionID{}, 0)
 	}
 }
 
@@ -216,7 +230,7 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 // members, and waits for their reports.
 func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch) {
 	b := &n.booking
-	b.leader, b.phase, b.state, b.returned = n.id, collecting, Grow, false
+	b.leader, b.phase, b.state, b.returned, b.tried = n.id, collecting, Grow, false, false
 	b.answers = make([]answer, len(b.members))
 	b.reports = make([]Report, len(b.members))
 	n.unset(LeaseTimer)
@@ -304,14 +318,22 @@ func (n *Node) collected(now time.Duration) {
 		n.lead(now, PartitionID{}, 0)
 	case !slices.ContainsFunc(b.reports, func(r Report) bool { return r.Holds }):
 		n.end(now, Vanished)
+	case len(b.members) < n.settings.Minimum && !b.small && n.canGrow():
+		n.seek(now)
 	default:
 		n.solve(now)
 	}
 }
 
+// canGrow reports whether there are nodes outside the partition, free or not.
+func (n *Node) canGrow() bool {
+	_, outside := n.overlay.Next(n.booking.id.Initiator, n.id, n.booking.members)
+	return outside
+}
+
 func (n *Node) solve(now time.Duration) {
 	b := &n.booking
-	b.phase = solving
+	b.phase, b.tried = solving, true
 	n.set(PhaseTimer, now+n.settings.SolveLimit)
 	n.set(RenewTimer, now+n.settings.Renew)
 	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Reports: b.reports})

@@ -12,6 +12,13 @@ import (
 	"github.com/dvms-project/dvms/protocol/protocoltest"
 )
 
+// settings are the defaults with any minimum of nodes.
+func settings(t *rapid.T) protocol.Settings {
+	s := protocol.Defaults()
+	s.Minimum = rapid.IntRange(1, 5).Draw(t, "minimum")
+	return s
+}
+
 // TestAnyOrderOfEvents lets a few nodes live through random loads, deliveries
 // in any order, lost and doubled messages, failed migrations and timers. The
 // world checks after each step that a migration starts only between nodes that
@@ -20,7 +27,7 @@ import (
 // every node is free (L1).
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := protocoltest.NewWorld(protocol.Defaults())
+		w := protocoltest.NewWorld(settings(t))
 		nodes := rapid.IntRange(2, 6).Draw(t, "nodes")
 		vms := 0
 		for range nodes {
@@ -121,7 +128,7 @@ func anyOrder(t *rapid.T, w *protocoltest.World, patience time.Duration) bool {
 // migrations alone; that is not the protocol's to see.
 func TestOverloadsAreSolvedIfTheyCanBe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := protocoltest.NewWorld(protocol.Defaults())
+		w := protocoltest.NewWorld(settings(t))
 		for range rapid.IntRange(2, 6).Draw(t, "nodes") {
 			var demands []cluster.Resources
 			for range rapid.IntRange(0, 4).Draw(t, "vms") {
@@ -151,7 +158,9 @@ func TestPartitionsMergeUntilTheyHaveASolution(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.SampledFrom([]struct{ partitions, nodes int }{{2, 4}, {3, 6}, {3, 9}, {4, 8}, {4, 12}}).Draw(t, "size")
 		first := rapid.Permutation([]int{0, 1, 2, 3}[:size.partitions]).Draw(t, "order of IDs")
-		w := protocoltest.NewWorld(protocol.Defaults())
+		smallest := protocol.Defaults()
+		smallest.Minimum = 1
+		w := protocoltest.NewWorld(smallest)
 		for i := range size.nodes {
 			percents := []int{100}
 			switch {

@@ -14,7 +14,9 @@ import (
 // with go test ./protocol -run Scenarios -rewrite, and read the difference.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		w := protocoltest.NewWorld(protocol.Defaults())
+		settings := protocol.Defaults()
+		settings.Minimum = 1 // the scenarios are about the smallest partitions
+		w := protocoltest.NewWorld(settings)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out, err := w.Execute(d)
 			if err != nil {
