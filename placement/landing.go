@@ -15,9 +15,12 @@ const scanNodes = 32
 // that has no place.
 const chainNodes = 64
 
-// land puts the evicted VMs on other nodes, the largest first: where they can
-// go at once, then where they can go after others left, then where one VM
-// makes way for them. VMs that do not land stay where they are.
+// land puts the evicted VMs on other nodes, the largest first. If there is
+// plenty of room, each goes where most is left over: a node that is filled to
+// the brim is soon overloaded again. If not all have found a place so, they
+// start again and fill nodes well: where they can go at once, then where they
+// can go after others left, then where one VM makes way for them. VMs that do
+// not land stay where they are.
 func (r *repair) land() {
 	if len(r.c.Nodes) > scanNodes {
 		r.rooms = newShelves(r.room, r.scarce)
@@ -26,6 +29,10 @@ func (r *repair) land() {
 		x, y := &r.c.VMs[a].Demand, &r.c.VMs[b].Demand
 		return cmp.Or(cmp.Compare(y[r.scarce], x[r.scarce]), cmp.Compare(y[cluster.Memory], x[cluster.Memory]), cmp.Compare(a, b))
 	})
+	if r.landLoosely() {
+		r.count()
+		return
+	}
 	var left []int32
 	for _, v := range r.evicted {
 		if n := r.roomFor(v, cluster.Nowhere); n != cluster.Nowhere {
@@ -48,6 +55,47 @@ func (r *repair) land() {
 		}
 	}
 	r.count()
+}
+
+// landLoosely puts each evicted VM where the most room is left over. If one
+// has no place, all are back where they were, and it returns false.
+func (r *repair) landLoosely() bool {
+	for i, v := range r.evicted {
+		n := r.roomiestFor(v)
+		if n == cluster.Nowhere {
+			for _, moved := range r.evicted[:i] {
+				r.move(moved, r.c.Host[moved])
+			}
+			return false
+		}
+		r.move(v, n)
+	}
+	return true
+}
+
+// roomiestFor returns the node where v can go at once that has the most room
+// left over then, or Nowhere.
+func (r *repair) roomiestFor(v int32) int32 {
+	best, most := cluster.Nowhere, int64(-1)
+	demand := &r.c.VMs[v].Demand
+	consider := func(n int32) {
+		left := r.room[n][r.scarce] - demand[r.scarce]
+		if r.step() && left > most && r.admits(demand, &r.room[n]) {
+			best, most = n, left
+		}
+	}
+	if r.rooms == nil {
+		for n := range r.room {
+			consider(int32(n))
+		}
+		return best
+	}
+	for shelf := len(r.rooms.head) - 1; shelf >= r.rooms.shelf(demand[r.scarce]) && best == cluster.Nowhere; shelf-- {
+		for n := r.rooms.head[shelf]; n != cluster.Nowhere; n = r.rooms.next[n] {
+			consider(n)
+		}
+	}
+	return best
 }
 
 // settle puts v, which counts nowhere, on n.
