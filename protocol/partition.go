@@ -311,7 +311,10 @@ func (n *Node) collected(now time.Duration) {
 	}
 	switch {
 	case !slices.Contains(present, b.id.Initiator):
-		n.end(now, Vanished) // the event is gone with its initiator
+		// The procedure is over, or it goes on without this node, which joined
+		// by an event that came late. Whoever ended it has said so.
+		n.tellOthers(Release{Outcome: Lost})
+		n.free()
 	case len(present) < len(b.members):
 		b.members = present
 		b.epoch++
