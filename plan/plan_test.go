@@ -78,10 +78,16 @@ func TestMake(t *testing.T) {
 		{"nowhere is no action", world([]int64{60}, nil), []int32{cluster.Nowhere}, ""},
 		{"one step, most memory first", world([]int64{30, 60}, nil), []int32{1, 1}, "v1 n0->n1, v0 n0->n1\n"},
 		{"one waits for the other", world([]int64{60}, []int64{60}, nil), []int32{1, 2}, "v1 n1->n2\nv0 n0->n1 after [0]\n"},
-		{"a chain of three", world([]int64{60}, []int64{60}, []int64{60}, nil), []int32{1, 2, 3},
-			"v2 n2->n3\nv1 n1->n2 after [0]\nv0 n0->n1 after [1]\n"},
-		{"an overloaded node takes in after it gave", world([]int64{70, 40}, []int64{60, 30}, nil), []int32{0, 1, 1, 0},
-			"v3 n1->n2 bypass\nv1 n0->n1 after [0]\nv3 n2->n0 after [0 1]\n"},
+		{
+			"a chain of three", world([]int64{60}, []int64{60}, []int64{60}, nil),
+			[]int32{1, 2, 3},
+			"v2 n2->n3\nv1 n1->n2 after [0]\nv0 n0->n1 after [1]\n",
+		},
+		{
+			"an overloaded node takes in after it gave", world([]int64{70, 40}, []int64{60, 30}, nil),
+			[]int32{0, 1, 1, 0},
+			"v3 n1->n2 bypass\nv1 n0->n1 after [0]\nv3 n2->n0 after [0 1]\n",
+		},
 		{"exchange with room for one", world([]int64{50}, []int64{50, 20}), []int32{1, 0, 1}, "v1 n1->n0\nv0 n0->n1 after [0]\n"},
 		{"a node may stay overloaded", world([]int64{70, 40}, []int64{60}, nil), []int32{0, 0, 2}, "v2 n1->n2\n"},
 	}
@@ -114,8 +120,11 @@ func TestMakeRefuses(t *testing.T) {
 		{"no such node", world([]int64{60}), []int32{1}, `VM "v0" is to go to node number 1, and there are 1`},
 		{"a VM that does not run", sleeping, []int32{1}, `VM "v0" does not run, so it cannot be migrated`},
 		{"an overload", world([]int64{60}, []int64{60}), []int32{1, 1}, `VM "v0" is to go to node "n1", which would be overloaded`},
-		{"an exchange without a third node", world([]int64{60}, []int64{60}), []int32{1, 0},
-			"VMs v0, v1 wait for each other, and no other node has room for one of them"},
+		{
+			"an exchange without a third node", world([]int64{60}, []int64{60}),
+			[]int32{1, 0},
+			"VMs v0, v1 wait for each other, and no other node has room for one of them",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

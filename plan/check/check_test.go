@@ -107,18 +107,36 @@ func TestPlanInterleavings(t *testing.T) {
 		actions []plan.Action
 		wrong   string
 	}{
-		{"each waits for the departures before its step", lane([]int64{50, 50}, []int64{50, 50}),
-			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 0, 2)}, ""},
-		{"two wait for the same departure only", lane([]int64{50, 50}, []int64{50, 50}),
-			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 0)}, "action 1 "},
-		{"the later one waits for the later departure only", lane([]int64{50, 50}, []int64{50, 50}),
-			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 2)}, ""},
-		{"a small departure for a large arrival, made up for by another", lane([]int64{40, 50}, []int64{10, 60}),
-			[]plan.Action{in(2, 0), out(0, 0), out(1, 1), in(3, 2, 2)}, "action 0 "},
-		{"overloaded at the start, and enough leave", lane([]int64{80, 80}, []int64{20}),
-			[]plan.Action{out(0, 0), in(2, 1, 0)}, ""},
-		{"overloaded at the start, and it might not have left", lane([]int64{80, 80}, []int64{20}),
-			[]plan.Action{out(0, 0), in(2, 1)}, "action 1 "},
+		{
+			"each waits for the departures before its step", lane([]int64{50, 50}, []int64{50, 50}),
+			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 0, 2)},
+			"",
+		},
+		{
+			"two wait for the same departure only", lane([]int64{50, 50}, []int64{50, 50}),
+			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 0)},
+			"action 1 ",
+		},
+		{
+			"the later one waits for the later departure only", lane([]int64{50, 50}, []int64{50, 50}),
+			[]plan.Action{out(0, 0), in(2, 1, 0), out(1, 1), in(3, 2, 2)},
+			"",
+		},
+		{
+			"a small departure for a large arrival, made up for by another", lane([]int64{40, 50}, []int64{10, 60}),
+			[]plan.Action{in(2, 0), out(0, 0), out(1, 1), in(3, 2, 2)},
+			"action 0 ",
+		},
+		{
+			"overloaded at the start, and enough leave", lane([]int64{80, 80}, []int64{20}),
+			[]plan.Action{out(0, 0), in(2, 1, 0)},
+			"",
+		},
+		{
+			"overloaded at the start, and it might not have left", lane([]int64{80, 80}, []int64{20}),
+			[]plan.Action{out(0, 0), in(2, 1)},
+			"action 1 ",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
