@@ -13,6 +13,8 @@ const (
 	nearNodes, farNodes = 3, 8
 	// nearSteps limits one such search, for each of its nodes.
 	nearSteps = 2000
+	// aroundSteps is what the choice of a node costs.
+	aroundSteps = 16
 	// freshSearches is after how many searches the roomiest nodes are looked up again.
 	freshSearches = 16
 )
@@ -32,7 +34,7 @@ type neighbourhoods struct {
 // searchParts improves the placement of a large cluster, or of a small one
 // that could not be searched as a whole.
 func (r *repair) searchParts() Answer {
-	if r.stuck == 0 && r.kept == nil && !r.approve() {
+	if r.kept == nil && (r.stuck > 0 || !r.approve()) {
 		r.landOneByOne()
 	}
 	r.improve()
@@ -130,16 +132,19 @@ func (l *neighbourhoods) around(sore int32, count int) []int32 {
 
 // search looks for a better placement of the VMs on nodes, and takes it.
 func (l *neighbourhoods) search(nodes []int32) {
+	l.steps += aroundSteps * len(nodes)
 	var vms []int32
 	var free cluster.Resources
 	now, viable := cost{}, true
 	for _, n := range nodes {
-		vms = append(vms, l.hosted[n]...)
 		free = free.Plus(l.free[n])
 		viable = viable && fits(cluster.Resources{}, l.free[n])
 	}
 	if !fits(cluster.Resources{}, free) {
 		return
+	}
+	for _, n := range nodes {
+		vms = append(vms, l.hosted[n]...)
 	}
 	for _, v := range vms {
 		if slices.Contains(nodes, l.c.Host[v]) && l.host[v] != l.c.Host[v] {

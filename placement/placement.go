@@ -17,9 +17,10 @@
 //  3. Up to 12 nodes and 160 VMs: a search of the whole space, first whether
 //     the VMs fit the nodes at all (packing.go), then for the least memory
 //     (search.go).
-//  4. More nodes, or a search of 3 that takes too long: a search of the same
-//     kind again and again around the nodes that still cost more than their
-//     cover (neighbourhood.go).
+//  4. More nodes, or a search of 3 that takes too long: a test whether the room
+//     is in pieces too small for the VMs (fragments.go), then a search of the
+//     same kind again and again around the nodes that still cost more than
+//     their cover (neighbourhood.go).
 //
 // How to get to a placement is not known here but in package plan, which a
 // caller brings along as Settings.Reachable. It is asked about what 1 to 3 end
@@ -167,6 +168,9 @@ func Repair(c *cluster.Configuration, settings Settings) Result {
 	}
 	if r.small() {
 		return r.result(r.searchAll())
+	}
+	if r.stuck > 0 && r.fragmented() {
+		return r.result(Infeasible)
 	}
 	return r.result(r.searchParts())
 }

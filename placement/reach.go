@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -42,7 +43,7 @@ func (r *repair) keep() {
 	}
 }
 
-// setHost makes host the placement, which is viable or the first one.
+// setHost makes host the placement.
 func (r *repair) setHost(host []int32) {
 	for v, to := range host {
 		if to != r.host[v] {
@@ -71,6 +72,7 @@ func (r *repair) landOneByOne() bool {
 		progress = len(still) < len(waiting) && len(still) > 0
 		waiting = still
 	}
+	r.drain()
 	r.count()
 	if r.stuck == 0 && (r.kept == nil || r.cost.less(r.keptCost)) && r.approve() {
 		return true
@@ -78,6 +80,28 @@ func (r *repair) landOneByOne() bool {
 	r.setHost(before)
 	r.refused = refused
 	return false
+}
+
+// drain moves other VMs off the nodes that are still overloaded, those that
+// free most first.
+func (r *repair) drain() {
+	for progress := true; progress; {
+		progress = false
+		for _, n := range r.over {
+			vms := slices.Clone(r.at(n))
+			slices.SortFunc(vms, func(a, b int32) int {
+				return cmp.Or(cmp.Compare(r.c.VMs[b].Demand[r.scarce], r.c.VMs[a].Demand[r.scarce]), cmp.Compare(a, b))
+			})
+			for _, v := range vms {
+				if fits(cluster.Resources{}, r.free[n]) || !r.step() {
+					break
+				}
+				if r.host[v] == n && r.landNow(v, nil) {
+					progress = true
+				}
+			}
+		}
+	}
 }
 
 // landNow puts v where there is room now, or where one VM can make room now.

@@ -210,3 +210,83 @@ func TestRepairReachableAgainstEveryPlacement(t *testing.T) {
 	}
 	t.Logf("refused %d, of which dearer %d, none reachable %d; budget too small %d", refused, dearer, none, short)
 }
+
+// Where room is scarce everywhere, a refused placement most often gives way to
+// a reachable one, also on more nodes than can be searched as a whole.
+func TestRepairReachableCrowded(t *testing.T) {
+	calls, viable, refused := 0, 0, 0
+	for _, nodes := range []int{8, 20, 40} {
+		for seed := range uint64(10) {
+			c := crowded(seed, nodes, 0.97)
+			ask := reachable(c)
+			var last []int32
+			r := placement.Repair(c, placement.Settings{Budget: 200_000, Reachable: func(host []int32) bool {
+				good := ask(host)
+				if good {
+					last = slices.Clone(host)
+				}
+				return good
+			}})
+			calls++
+			if r.Answer == placement.Viable {
+				viable++
+				checkPlacement(t, c, r)
+				if !slices.Equal(last, r.Host) {
+					t.Fatalf("%d nodes, seed %d: the placement is not the last that was reachable", nodes, seed)
+				}
+			}
+			if r.Rejected[placement.Unreachable] > 0 {
+				refused++
+			}
+		}
+	}
+	t.Logf("%d calls, %d viable, %d with a placement refused", calls, viable, refused)
+	if viable < calls*9/10 || refused < 3 {
+		t.Errorf("%d of %d viable, %d with a placement refused", viable, calls, refused)
+	}
+}
+
+// The VMs were cut from what the nodes have, and then spread at random.
+func TestRepairIsNeverWronglyInfeasible(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 11))
+		c := crowded(seed, 13+rng.IntN(8), 0)
+		for n := range c.Nodes {
+			c.Nodes[n].Capacity[cluster.CPU] = 1000 * (6 + rng.Int64N(3))
+			for left := c.Nodes[n].Capacity[cluster.CPU]; left >= 300; {
+				demand := cluster.Of(cluster.Millicores(300+rng.Int64N(left-299)), cluster.GiB)
+				left -= demand[cluster.CPU]
+				c.VMs = append(c.VMs, cluster.VM{ID: cluster.VMID(len(c.VMs)), Demand: demand})
+				c.Host = append(c.Host, rng.Int32N(int32(len(c.Nodes))))
+			}
+		}
+		if placement.Fragmented(c) {
+			t.Fatalf("seed %d: fragmented", seed)
+		}
+		if r := placement.Repair(c, placement.Settings{Budget: 20_000}); r.Answer == placement.Infeasible {
+			t.Fatalf("seed %d: infeasible", seed)
+		}
+	}
+}
+
+func BenchmarkRepairReachable(b *testing.B) {
+	benchmarks := []struct {
+		name string
+		c    *cluster.Configuration
+	}{
+		{"4x40", overloaded(1, 4, 60)},
+		{"1024x10240", overloaded(1, 1024, 60)},
+		{"deadlock", world(deadlock...)},
+	}
+	for _, bench := range benchmarks {
+		b.Run(bench.name, func(b *testing.B) {
+			ask := reachable(bench.c)
+			var r placement.Result
+			for b.Loop() {
+				r = placement.Repair(bench.c, placement.Settings{Reachable: ask})
+			}
+			b.ReportMetric(float64(r.Steps), "steps")
+			b.ReportMetric(float64(r.Rejected[placement.Unreachable]), "refused")
+		})
+	}
+}
