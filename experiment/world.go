@@ -47,7 +47,6 @@ type world struct {
 
 // hostState is what the run keeps of each host beside the simulation.
 type hostState struct {
-	machine int
 	usable  cluster.Resources // what the monitor lets VMs ask for
 	phase   time.Duration     // of the monitor
 	demand  cluster.Millicores
