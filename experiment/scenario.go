@@ -310,7 +310,7 @@ func (d *document) checkKeys(parent string, n *yaml.Node, t reflect.Type) error 
 		}
 	}
 	if n.Kind != yaml.MappingNode {
-		return wrong(parent, "not a section of keys and values; its keys are %s", strings.Join(names, ", "))
+		return &KeyError{Line: n.Line, Key: parent, Err: fmt.Errorf("not a section of keys and values; its keys are %s", strings.Join(names, ", "))}
 	}
 	lines := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
