@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 
 // testdata/script holds the command line's contract, one matter a script.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -104,6 +106,17 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	found, _ := filepath.Glob(filepath.Join(filepath.Dir(ts.MkAbs(args[0])), "*"))
 	ts.Fatalf("%s did not come; there are %q", args[0], found)
+}
+
+// An interrupt is a failure, not bad input; the scripts can't tell the code of
+// a program that they send a signal.
+func TestInterruptIsAFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	if code := run(ctx, []string{"simulate", "--json"}, &stdout, &stderr); code != exitFailed {
+		t.Errorf("exit code %d, want %d: %s", code, exitFailed, stderr.String())
+	}
 }
 
 // The names of the charts are known, or a later run would not remove them.

@@ -333,7 +333,10 @@ func (f simulateFlags) classify(s experiment.Scenario, err error) error {
 	case errors.As(err, &bad):
 		return badInput{f.named(err)}
 	case errors.As(err, &file) && file.Path == path.Clean(s.Workload.Traces): // no file in it
-		return badInput{f.named(s.WrongTraces(err))}
+		if err = f.named(s.WrongTraces(err)); !f.set.Changed("workload") {
+			err = fmt.Errorf("%w; put them there, or say where they are with --workload %s:DIR", err, s.Workload.Law)
+		}
+		return badInput{err}
 	case errors.As(err, &file):
 		return badInput{err}
 	}
