@@ -15,11 +15,16 @@ import (
 // progress is a bar on a terminal, and nothing elsewhere.
 type progress struct {
 	bar   *progressbar.ProgressBar
+	file  *os.File
 	name  string // of the run
 	end   experiment.Duration
 	began time.Time
 	drawn time.Time
 }
+
+// besideText is what a bar takes of a line at least: " 100% || ", and a little for its
+// cursor.
+const besideText = 12
 
 // betweenDraws is how long a bar stays as it is: long enough to be read.
 const betweenDraws = 200 * time.Millisecond
@@ -29,6 +34,7 @@ func newProgress(name string, end experiment.Duration, stderr io.Writer) *progre
 	if !isTerminal(stderr) {
 		return p
 	}
+	p.file = stderr.(*os.File)
 	p.bar = progressbar.NewOptions64(int64(end),
 		progressbar.OptionSetWriter(stderr),
 		progressbar.OptionSetWidth(30), // narrowed to what the terminal has left
@@ -50,7 +56,11 @@ func (p *progress) update(now experiment.Progress) {
 		return
 	}
 	p.drawn = time.Now()
-	p.bar.Describe(p.describe(now, p.drawn.Sub(p.began)))
+	text := p.describe(now, p.drawn.Sub(p.began))
+	if width, _, err := term.GetSize(int(p.file.Fd())); err == nil { // a line that wraps could not be cleared
+		text = text[:min(len(text), max(width-besideText, 0))]
+	}
+	p.bar.Describe(text)
 	_ = p.bar.Set64(int64(now.At)) // a terminal that can't be written to is no reason to stop
 }
 
