@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -82,7 +83,7 @@ func populate(spec Spec, nodes []cluster.Node) (population, error) {
 		p.hosts, err = spread(nodes, p.vms)
 	}
 	if err != nil {
-		return p, &KeyError{Key: "vms.count", Err: err}
+		return p, s.from.locate(&KeyError{Key: "vms.count", Err: err})
 	}
 	return p, nil
 }
@@ -90,7 +91,8 @@ func populate(spec Spec, nodes []cluster.Node) (population, error) {
 // replay makes the workload of recorded traces. Bitbrains' VMs bring their own
 // vCPUs and memory; PlanetLab's records are shares of whatever the VM has.
 func (p *population) replay(spec Spec, vcpus []int32) (injector.Workload, error) {
-	w := spec.Scenario.Workload
+	s := &spec.Scenario
+	w := s.Workload
 	if spec.Files == nil {
 		return injector.Workload{}, errors.New("no files to read traces from")
 	}
@@ -116,11 +118,11 @@ func (p *population) replay(spec Spec, vcpus []int32) (injector.Workload, error)
 		return injector.Workload{}, err
 	}
 	if w.Law == "bitbrains" {
+		if err := s.roomForEach(dir, playbacks); err != nil {
+			return injector.Workload{}, s.from.locate(err)
+		}
 		for v, playback := range playbacks {
 			r := playback.Record
-			if int(r.VCPUs) > spec.Scenario.Hosts.Cores {
-				return injector.Workload{}, wrong("hosts.cores", "the VM of %s has %d vCPUs, and hosts have %d cores", path.Join(dir, r.Name), r.VCPUs, spec.Scenario.Hosts.Cores)
-			}
 			p.vms[v].VCPUs = r.VCPUs
 			if r.Memory > 0 {
 				p.vms[v].Demand[cluster.Memory] = int64(r.Memory)
@@ -128,7 +130,35 @@ func (p *population) replay(spec Spec, vcpus []int32) (injector.Workload, error)
 		}
 		vcpus = nil
 	}
-	return injector.Replay(playbacks, vcpus, time.Duration(spec.Scenario.Duration))
+	return injector.Replay(playbacks, vcpus, time.Duration(s.Duration))
+}
+
+// roomForEach returns an error that names the largest recorded VM, and what it
+// needs, if no host could ever run it.
+func (s *Scenario) roomForEach(dir string, playbacks []injector.Playback) error {
+	if len(playbacks) == 0 {
+		return nil
+	}
+	file := func(r injector.Recorded) string { return path.Join(dir, r.Name+".csv") }
+	most := slices.MaxFunc(playbacks, func(a, b injector.Playback) int { return cmp.Compare(a.Record.VCPUs, b.Record.VCPUs) }).Record
+	if int(most.VCPUs) > s.Hosts.Cores {
+		return wrong("hosts.cores", "%d cores are too few for the VM of %s, which has %d vCPUs", s.Hosts.Cores, file(most), most.VCPUs)
+	}
+	most = slices.MaxFunc(playbacks, func(a, b injector.Playback) int { return cmp.Compare(a.Record.Memory, b.Record.Memory) }).Record
+	if most.Memory > s.Hosts.Memory {
+		return wrong("hosts.memory", "%v are too little for the VM of %s, which has %v", s.Hosts.Memory, file(most), roundUp(most.Memory))
+	}
+	return nil
+}
+
+// roundUp makes an amount of memory readable.
+func roundUp(b cluster.Bytes) cluster.Bytes {
+	for _, unit := range []cluster.Bytes{cluster.GiB, cluster.MiB} {
+		if b > unit {
+			return (b + unit - 1) / unit * unit
+		}
+	}
+	return b
 }
 
 // spread places each VM on the node with the least memory in use, the first
@@ -144,8 +174,12 @@ func spread(nodes []cluster.Node, vms []cluster.VM) ([]int32, error) {
 	for v, vm := range vms {
 		least := &h[0]
 		if least.used+vm.Demand.Memory() > nodes[least.node].Capacity.Memory() {
-			return nil, fmt.Errorf("the %d VMs need more memory than %d hosts of %v have: no host has %v left for %s",
-				len(vms), len(nodes), nodes[0].Capacity.Memory(), vm.Demand.Memory(), vm.Name)
+			var all cluster.Bytes
+			for _, vm := range vms {
+				all += vm.Demand.Memory()
+			}
+			return nil, fmt.Errorf("%d VMs with %v of memory have no room on %d hosts of %v: no host has %v left for %s",
+				len(vms), roundUp(all), len(nodes), nodes[0].Capacity.Memory(), roundUp(vm.Demand.Memory()), vm.Name)
 		}
 		hosts[v] = least.node
 		least.used += vm.Demand.Memory()

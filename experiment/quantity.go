@@ -14,7 +14,7 @@ type Duration time.Duration
 // UnmarshalText refuses a number without a unit.
 func (d *Duration) UnmarshalText(text []byte) error {
 	value, err := time.ParseDuration(string(text))
-	if err != nil || string(text) == "0" && value != 0 {
+	if err != nil {
 		return fmt.Errorf("%q is not a duration; write a number and a unit, as in 300s, 30m or 24h", text)
 	}
 	*d = Duration(value)
@@ -24,7 +24,18 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // MarshalText writes what UnmarshalText reads.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-func (d Duration) String() string { return time.Duration(d).String() }
+// String writes whole hours and seconds as such, as in 24h and 1800s, and all
+// else as time.Duration does. UnmarshalText reads it back to the same value.
+func (d Duration) String() string {
+	t := time.Duration(d)
+	switch {
+	case t%time.Hour == 0 && t > time.Hour:
+		return strconv.FormatInt(int64(t/time.Hour), 10) + "h"
+	case t%time.Second == 0:
+		return strconv.FormatInt(int64(t/time.Second), 10) + "s"
+	}
+	return t.String()
+}
 
 // Percent is a share with its unit, as in 60%.
 type Percent float64

@@ -1,12 +1,17 @@
 package experiment
 
 import (
+	"cmp"
+	"encoding"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
@@ -29,6 +34,8 @@ type Scenario struct {
 	Seeds      []uint64 `yaml:"seeds"`
 	Duration   Duration `yaml:"duration"`
 	Settings   Settings `yaml:"settings"`
+
+	from *document // nil if it was not read from a file
 }
 
 // Hosts are the machines; all are alike.
@@ -196,81 +203,193 @@ func (e *KeyError) Unwrap() error { return e.Err }
 func Parse(file string, data []byte) (Scenario, error) {
 	s := Default()
 	s.Name = strings.TrimSuffix(strings.TrimSuffix(file[strings.LastIndexByte(file, '/')+1:], ".yaml"), ".yml")
-	if len(strings.TrimSpace(string(data))) == 0 {
-		return s, &KeyError{File: file, Err: errors.New("the file is empty; examples/one-rack.yaml is one to start from")}
+	s.from = &document{file, map[string]int{}, 0}
+	if strings.TrimSpace(string(data)) == "" {
+		return s, s.from.locate(wrong("", "the file is empty; examples/one-rack.yaml is one to start from"))
+	}
+	var root yaml.Node
+	if err := yaml.Load(data, &root); err != nil {
+		return s, s.from.locate(syntaxError(data, err))
+	}
+	if err := s.from.check("", &root, reflect.TypeFor[Scenario]()); err != nil {
+		return s, s.from.locate(err)
 	}
 	if err := yaml.Load(data, &s, yaml.WithKnownFields()); err != nil {
-		return s, yamlError(file, err)
+		return s, s.from.locate(syntaxError(data, err))
 	}
-	if find(data, "hosts.cores") != nil && find(data, "hosts.usable") == nil {
+	if s.from.has("hosts.cores") && !s.from.has("hosts.usable") {
 		s.Hosts.Usable = 0
 	}
-	if err := s.Validate(); err != nil {
-		var bad *KeyError
-		if errors.As(err, &bad) {
-			bad.File, bad.Line = file, lineOf(data, bad.Key)
-		}
-		return s, err
-	}
-	return s, nil
+	return s, s.Validate()
 }
 
-// yamlError turns the first complaint of the YAML library into a KeyError.
-func yamlError(file string, err error) error {
+// syntaxError turns the first complaint of the YAML library into a KeyError.
+func syntaxError(data []byte, err error) error {
 	var first *yaml.LoadError
 	if !errors.As(err, &first) {
-		return &KeyError{File: file, Err: err}
+		return &KeyError{Err: errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}
 	}
-	return &KeyError{File: file, Line: first.Mark.Line, Err: errors.New(first.Message)}
+	bad := &KeyError{Line: first.Mark.Line, Err: errors.New(first.Message)}
+	lines := strings.Split(string(data), "\n")
+	if i := bad.Line - 1; i >= 0 && i < len(lines) && strings.HasPrefix(strings.TrimLeft(lines[i], " "), "\t") {
+		bad.Err = errors.New("a tab; YAML is indented with spaces")
+	}
+	return bad
 }
 
-// find returns the value of a key such as hosts.count or
-// vms.classes[1].memory in a YAML document, or nil.
-func find(data []byte, key string) *yaml.Node {
-	var doc yaml.Node
-	if yaml.Load(data, &doc) != nil || len(doc.Content) == 0 {
+// document is the file that a scenario was read from.
+//
+// The YAML library says what is wrong in terms of Go's types, and not of which
+// key. So check reads the values before it does, key by key.
+type document struct {
+	file  string
+	lines map[string]int // by key, as in vms.classes[1].memory
+	nodes int            // that check has seen
+}
+
+// maxNodes is how many values a file may have, with those that aliases repeat.
+// An alias can repeat others many times over.
+const maxNodes = 100_000
+
+// has reports whether the file says something about a key.
+func (d *document) has(key string) bool { return d.lines[key] > 0 }
+
+// locate fills in the file and the line of an error's key, or of the nearest
+// key above it that the file has. It leaves an error of no file alone.
+func (d *document) locate(err error) error {
+	var bad *KeyError
+	if d == nil || !errors.As(err, &bad) {
+		return err
+	}
+	bad.File = d.file
+	for key := bad.Key; bad.Line == 0 && key != ""; key = key[:max(strings.LastIndexAny(key, ".["), 0)] {
+		bad.Line = d.lines[key]
+	}
+	return err
+}
+
+// check returns an error unless the value of a key is one that the type can
+// hold. A null is as if the key was not there.
+func (d *document) check(key string, n *yaml.Node, t reflect.Type) error {
+	if d.nodes++; d.nodes > maxNodes {
+		return wrong(key, "the file has more than %d values, counting aliases each time", maxNodes)
+	}
+	if d.lines[key] == 0 {
+		d.lines[key] = n.Line
+	}
+	switch {
+	case n.Kind == yaml.DocumentNode && len(n.Content) == 1:
+		return d.check(key, n.Content[0], t)
+	case n.Kind == yaml.AliasNode:
+		return d.check(key, n.Alias, t)
+	case n.ShortTag() == "!!null":
 		return nil
-	}
-	node := doc.Content[0]
-	for _, part := range keyParts(key) {
-		if node = child(node, part); node == nil {
-			return nil
+	case t.Kind() == reflect.Struct:
+		return d.checkKeys(key, n, t)
+	case t.Kind() == reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			return wrong(key, "not a list; write it as in [1, 2], or with a dash before each of its values")
 		}
-	}
-	return node
-}
-
-// lineOf returns the line of a key, or of the nearest one above it that is
-// there, or 0.
-func lineOf(data []byte, key string) int {
-	for parts := keyParts(key); len(parts) > 0; parts = parts[:len(parts)-1] {
-		if node := find(data, strings.Join(parts, ".")); node != nil {
-			return node.Line
-		}
-	}
-	return 0
-}
-
-func keyParts(key string) []string {
-	return strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
-}
-
-// child returns the value of a key, or the element at an index, or nil.
-func child(n *yaml.Node, key string) *yaml.Node {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				return n.Content[i+1]
+		for i, element := range n.Content {
+			if err := d.check(fmt.Sprintf("%s[%d]", key, i), element, t.Elem()); err != nil {
+				return err
 			}
 		}
-	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(key); err == nil && i < len(n.Content) {
-			return n.Content[i]
+		return nil
+	}
+	return checkScalar(key, n, t)
+}
+
+// checkKeys checks a mapping whose keys are the fields of a struct.
+func (d *document) checkKeys(parent string, n *yaml.Node, t reflect.Type) error {
+	fields := map[string]reflect.Type{}
+	var names []string
+	for f := range t.Fields() {
+		if name := f.Tag.Get("yaml"); name != "" {
+			fields[name] = f.Type
+			names = append(names, name)
 		}
-	default:
+	}
+	if n.Kind != yaml.MappingNode {
+		return &KeyError{Line: n.Line, Key: parent, Err: fmt.Errorf("not a section of keys and values; its keys are %s", strings.Join(names, ", "))}
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		if name.ShortTag() == "!!merge" {
+			if err := d.checkMerge(parent, value, t); err != nil {
+				return err
+			}
+			continue
+		}
+		key := name.Value
+		if parent != "" {
+			key = parent + "." + key
+		}
+		field, known := fields[name.Value]
+		switch {
+		case name.Kind != yaml.ScalarNode:
+			return &KeyError{Line: name.Line, Key: parent, Err: fmt.Errorf("a key that is not a word; its keys are %s", strings.Join(names, ", "))}
+		case !known:
+			return &KeyError{Line: name.Line, Key: printable(key), Err: fmt.Errorf("there is no such key here; there are %s", strings.Join(names, ", "))}
+		case lines[name.Value] > 0:
+			return &KeyError{Line: name.Line, Key: key, Err: fmt.Errorf("is here twice, first in line %d", lines[name.Value])}
+		}
+		lines[name.Value] = name.Line
+		d.lines[key] = cmp.Or(d.lines[key], name.Line)
+		if err := d.check(key, value, field); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// checkMerge checks what << merges into a mapping: one, or a list of them.
+func (d *document) checkMerge(key string, n *yaml.Node, t reflect.Type) error {
+	if n.Kind != yaml.SequenceNode {
+		return d.check(key, n, t)
+	}
+	for _, element := range n.Content {
+		if err := d.check(key, element, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkScalar checks a single value.
+func checkScalar(key string, n *yaml.Node, t reflect.Type) error {
+	into := reflect.New(t).Interface()
+	unmarshaler, quantity := into.(encoding.TextUnmarshaler)
+	var err error
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		return wrong(key, "a list or section, where a single value is expected")
+	case quantity:
+		err = unmarshaler.UnmarshalText([]byte(n.Value))
+	case n.Load(into) == nil:
+	case t.Kind() == reflect.Uint64:
+		err = fmt.Errorf("%q is not a whole number from 0 to %d", n.Value, uint64(math.MaxUint64))
+	default:
+		err = fmt.Errorf("%q is not a whole number", n.Value)
+	}
+	if err != nil {
+		return &KeyError{Line: n.Line, Key: key, Err: err}
+	}
+	return nil
+}
+
+// printable is text that a message can have within a line.
+func printable(text string) string {
+	if q := strconv.Quote(text); q != `"`+text+`"` || len(text) > 80 {
+		return fmt.Sprintf("%.80q", text)
+	}
+	return text
+}
+
+// WrongTraces makes a *KeyError of what is wrong with the directory of traces.
+func (s *Scenario) WrongTraces(err error) error {
+	return s.from.locate(&KeyError{Key: "workload.traces", Err: err})
 }
 
 func wrong(key, format string, args ...any) error {
@@ -279,14 +398,39 @@ func wrong(key, format string, args ...any) error {
 
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
-	return cmpOr(s.validateHosts(), s.validateVMs(), s.validateWorkload(), s.validateRuns(), s.validateSettings())
+	for _, part := range []func() error{
+		s.validateName, s.validateHosts, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
+	} {
+		if err := part(); err != nil {
+			return s.from.locate(err)
+		}
+	}
+	return nil
 }
 
-func cmpOr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+// The largest sizes; more is surely a slip of the pen. A million hosts with
+// ten VMs each take about 6 GiB of memory.
+const (
+	maxName     = 100
+	maxHosts    = 1_000_000
+	maxVMs      = 10_000_000
+	maxCores    = 1 << 16
+	maxMemory   = 1024 * cluster.TiB
+	maxRate     = 100_000 * cluster.Gigabit
+	maxDuration = Duration(10 * 365 * 24 * time.Hour)
+	maxSamples  = 1_000_000 // of the load, in a run
+	maxRounds   = 1000
+	maxBudget   = 1_000_000_000
+	maxStep     = Duration(time.Second) // maxBudget of them are less than the longest time.Duration
+)
+
+// minPeriod is the shortest of what happens again and again: less would keep
+// a run from ever getting anywhere.
+const minPeriod = Duration(time.Millisecond)
+
+func (s *Scenario) validateName() error {
+	if s.Name == "" || len(s.Name) > maxName || strings.ContainsFunc(s.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return wrong("name", "%.120q is not a name; it may have 1 to %d printable characters", s.Name, maxName)
 	}
 	return nil
 }
@@ -300,21 +444,21 @@ func (s *Scenario) validateHosts() error {
 		return wrong("hosts.count", "%d hosts; at most %d can be simulated", h.Count, maxHosts)
 	case h.Cores < 1:
 		return wrong("hosts.cores", "%d cores; at least 1 is needed", h.Cores)
+	case h.Cores > maxCores:
+		return wrong("hosts.cores", "%d cores; at most %d can be simulated", h.Cores, maxCores)
 	case h.Usable < 0 || h.Usable > cluster.Millicores(h.Cores)*cluster.Core:
 		return wrong("hosts.usable", "%v of %d cores can't be used by VMs", h.Usable, h.Cores)
 	case h.Memory <= 0:
 		return wrong("hosts.memory", "%v of memory is not positive", h.Memory)
+	case h.Memory > maxMemory:
+		return wrong("hosts.memory", "%v of memory; at most %v can be simulated", h.Memory, maxMemory)
 	case h.Network <= 0:
 		return wrong("hosts.network", "a link of %v is not positive", h.Network)
+	case h.Network > maxRate:
+		return wrong("hosts.network", "a link of %v; at most %v can be simulated", h.Network, maxRate)
 	}
 	return nil
 }
-
-// The largest sizes; more is surely a slip of the pen.
-const (
-	maxHosts = 10_000_000
-	maxVMs   = 100_000_000
-)
 
 func (s *Scenario) validateVMs() error {
 	if s.VMs.Count < 1 {
@@ -337,12 +481,16 @@ func (s *Scenario) validateVMs() error {
 			return wrong(key+"memory", "%v of memory is not positive", c.Memory)
 		case c.Memory > s.Hosts.Memory:
 			return wrong(key+"memory", "a VM of %v has no room on hosts of %v", c.Memory, s.Hosts.Memory)
+		case c.DirtyRate > maxRate:
+			return wrong(key+"dirty_rate", "%v; at most %v can be simulated", c.DirtyRate, maxRate)
+		case c.MigrationSpeed > maxRate:
+			return wrong(key+"migration_speed", "%v; at most %v can be simulated", c.MigrationSpeed, maxRate)
 		}
 	}
 	if s.Workload.Law != "bitbrains" { // whose VMs bring their own memory
-		least := slices.MinFunc(s.VMs.Classes, func(a, b Class) int { return int(a.Memory - b.Memory) }).Memory
+		least := slices.MinFunc(s.VMs.Classes, func(a, b Class) int { return cmp.Compare(a.Memory, b.Memory) }).Memory
 		perHost := int64(s.Hosts.Memory / least)
-		if int64(s.VMs.Count) > perHost*int64(s.Hosts.Count) {
+		if fewest := (int64(s.VMs.Count)-1)/int64(s.Hosts.Count) + 1; fewest > perHost { // on the fullest host
 			return wrong("vms.count", "%d VMs of at least %v need more memory than %d hosts of %v have", s.VMs.Count, least, s.Hosts.Count, s.Hosts.Memory)
 		}
 	}
@@ -368,10 +516,10 @@ func (s *Scenario) validateWorkload() error {
 		return wrong("workload.start", "%q is neither zero nor mean", w.Start)
 	case w.Mean < 0 || w.Mean > 100:
 		return wrong("workload.mean", "%v is not from 0%% to 100%%", w.Mean)
-	case w.SD < 0:
-		return wrong("workload.sd", "%v is negative", w.SD)
-	case w.Period <= 0:
-		return wrong("workload.period", "%v is not a positive duration", w.Period)
+	case w.SD < 0 || w.SD > 100:
+		return wrong("workload.sd", "%v is not from 0%% to 100%%", w.SD)
+	case w.Period < minPeriod || w.Period > maxDuration:
+		return wrong("workload.period", "%v is not from %v to %v", w.Period, minPeriod, maxDuration)
 	case w.Slots < 1 || w.Slots > 100:
 		return wrong("workload.slots", "%d steps of load are not from 1 to 100", w.Slots)
 	}
@@ -414,32 +562,56 @@ func (s *Scenario) validateRuns() error {
 	if s.Duration <= 0 {
 		return wrong("duration", "%v is not a positive duration", s.Duration)
 	}
+	if s.Duration > maxDuration {
+		return wrong("duration", "%v; at most %v can be simulated", s.Duration, maxDuration)
+	}
 	return nil
 }
 
 func (s *Scenario) validateSettings() error {
 	set := s.Settings
+	m, p, c := set.Migration, set.Protocol, set.Centralized
+	for _, d := range []struct {
+		key         string
+		value       Duration
+		least, most Duration
+	}{
+		{"latency", set.Latency, 0, maxDuration},
+		{"sample", set.Sample, 1, maxDuration},
+		{"monitor.period", set.Monitor.Period, minPeriod, maxDuration},
+		{"protocol.lease", p.Lease, minPeriod, maxDuration},
+		{"protocol.renew", p.Renew, minPeriod, maxDuration},
+		{"protocol.collect", p.Collect, 1, maxDuration},
+		{"protocol.solve_limit", p.SolveLimit, 1, maxDuration},
+		{"protocol.action_limit", p.ActionLimit, 1, maxDuration},
+		{"protocol.backoff_min", p.BackoffMin, 1, maxDuration},
+		{"protocol.backoff_max", p.BackoffMax, 1, maxDuration},
+		{"centralized.period", c.Period, minPeriod, maxDuration},
+		{"centralized.collect", c.Collect, 1, maxDuration},
+		{"solver.step", set.Solver.Step, 0, maxStep},
+		{"solver.fixed", set.Solver.Fixed, 0, maxDuration},
+		{"migration.latency", m.Latency, 0, maxDuration},
+		{"migration.downtime", m.Downtime, 0, maxDuration},
+	} {
+		if d.value < d.least || d.value > d.most {
+			return wrong("settings."+d.key, "%v is not from %v to %v", d.value, d.least, d.most)
+		}
+	}
+	least := (s.Duration-1)/maxSamples + 1
+	if least > Duration(time.Second) {
+		least = (least-1)/Duration(time.Second)*Duration(time.Second) + Duration(time.Second)
+	}
 	switch {
-	case set.Latency < 0:
-		return wrong("settings.latency", "%v is negative", set.Latency)
-	case set.Sample <= 0:
-		return wrong("settings.sample", "%v is not a positive duration", set.Sample)
-	case set.Solver.Budget < 0:
-		return wrong("settings.solver.budget", "%d steps are negative", set.Solver.Budget)
-	case set.Solver.Step < 0:
-		return wrong("settings.solver.step", "%v is negative", set.Solver.Step)
-	case set.Solver.Fixed < 0:
-		return wrong("settings.solver.fixed", "%v is negative", set.Solver.Fixed)
-	case set.Migration.Latency < 0:
-		return wrong("settings.migration.latency", "%v is negative", set.Migration.Latency)
-	case set.Migration.Downtime < 0:
-		return wrong("settings.migration.downtime", "%v is negative", set.Migration.Downtime)
-	case set.Migration.WorkingSet < 0 || set.Migration.WorkingSet > 100:
-		return wrong("settings.migration.working_set", "%v is not from 0%% to 100%%", set.Migration.WorkingSet)
-	case set.Migration.MaxRounds < 0:
-		return wrong("settings.migration.max_rounds", "%d is negative", set.Migration.MaxRounds)
-	case set.Migration.MaxFactor < 0:
-		return wrong("settings.migration.max_factor", "%d is negative", set.Migration.MaxFactor)
+	case set.Sample < least:
+		return wrong("settings.sample", "%v is too short for a run of %v; at least %v is needed", set.Sample, s.Duration, least)
+	case set.Solver.Budget < 0 || set.Solver.Budget > maxBudget:
+		return wrong("settings.solver.budget", "%d steps are not from 0 to %d", set.Solver.Budget, maxBudget)
+	case m.WorkingSet < 0 || m.WorkingSet > 100:
+		return wrong("settings.migration.working_set", "%v is not from 0%% to 100%%", m.WorkingSet)
+	case m.MaxRounds < 0 || m.MaxRounds > maxRounds:
+		return wrong("settings.migration.max_rounds", "%d is not from 0 to %d", m.MaxRounds, maxRounds)
+	case m.MaxFactor < 0 || m.MaxFactor > maxRounds:
+		return wrong("settings.migration.max_factor", "%d is not from 0 to %d", m.MaxFactor, maxRounds)
 	}
 	if err := set.monitor().Validate(); err != nil {
 		return settingsError("settings.monitor.", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func (b badInput) Unwrap() error { return b.error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once; see onSecondInterrupt
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -64,35 +65,75 @@ scheduler and with none.`,
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       version(),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("dvms {{.Version}}\n")
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return badInput{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
 	root.AddCommand(newSimulate(), newVersion())
-	for _, c := range root.Commands() {
-		c.Args = asBadInput(c.Args)
-	}
-	root.Args = asBadInput(func(_ *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return fmt.Errorf("there is no command %q; see dvms --help", args[0])
-		}
-		return nil
-	})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	refuseArguments(root)
 	return root
 }
 
-// asBadInput marks what a check of the arguments complains about.
-func asBadInput(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return badInput{err}
+// refuseArguments makes the errors about superfluous arguments, of all
+// commands, bad input. A command that has others below it takes none: what
+// follows it is a misspelt command.
+func refuseArguments(c *cobra.Command) {
+	check := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case c.HasSubCommands() && len(args) > 0:
+			return badInput{noCommand(c, args[0])}
+		case check == nil || check(c, args) == nil:
+			return nil
 		}
-		return nil
+		return badInput{fmt.Errorf("%q is one argument too many; see %s --help", args[len(args)-1], c.CommandPath())}
 	}
+	if c.HasSubCommands() && c.RunE == nil && c.Run == nil {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() } // or Args is not called
+	}
+	if c.Name() == "help" {
+		c.Run, c.RunE = nil, help
+	}
+	for _, below := range c.Commands() {
+		refuseArguments(below)
+	}
+}
+
+// help shows the help of a command.
+func help(c *cobra.Command, args []string) error {
+	about := c.Root()
+	for _, name := range args {
+		at := slices.IndexFunc(about.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
+		if at < 0 {
+			return badInput{noCommand(about, name)}
+		}
+		about = about.Commands()[at]
+	}
+	about.InitDefaultHelpFlag()
+	about.InitDefaultVersionFlag()
+	return about.Help()
+}
+
+// noCommand says that there is no such command, and which was meant.
+func noCommand(c *cobra.Command, name string) error {
+	var names []string
+	for _, below := range c.Commands() {
+		names = append(names, below.Name())
+	}
+	if near := nearest(name, names); near != "" {
+		return fmt.Errorf("there is no command %q; did you mean %s %s?", name, c.CommandPath(), near)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s has no commands of its own, so no %q; see %s --help", c.CommandPath(), name, c.CommandPath())
+	}
+	return fmt.Errorf("there is no command %q; see %s --help", name, c.CommandPath())
 }
 
 func newVersion() *cobra.Command {

@@ -1,22 +1,25 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
+	"path"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
+	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/experiment"
 	"github.com/dvms-project/dvms/experiment/injector"
 	"github.com/dvms-project/dvms/report"
@@ -27,18 +30,24 @@ import (
 const defaultOut = "dvms-report"
 
 type simulateFlags struct {
-	hosts, vms int
-	strategies []string
-	workload   string
-	seeds      []uint
-	duration   time.Duration
-	out        string
-	json       bool
-	set        *pflag.FlagSet
+	hosts, vms, cores count
+	memory            size
+	strategies        nameList
+	workload          word
+	seeds             seedList
+	duration          span
+	out               word
+	json              bool
+	set               *pflag.FlagSet
 }
 
 func newSimulate() *cobra.Command {
-	var f simulateFlags
+	d := experiment.Default()
+	f := simulateFlags{
+		hosts: count(d.Hosts.Count), vms: count(d.VMs.Count), cores: count(d.Hosts.Cores), memory: size(d.Hosts.Memory),
+		strategies: nameList{names: d.Strategies}, seeds: seedList{seeds: d.Seeds}, duration: span(d.Duration),
+		workload: word{d.Workload.Law, "LAW"}, out: word{defaultOut, "DIR"},
+	}
 	c := &cobra.Command{
 		Use:   "simulate [scenario.yaml]",
 		Short: "Compare schedulers on a simulated data centre",
@@ -49,37 +58,53 @@ built-in comparison: 64 hosts, 640 VMs, 1800 s, no scheduler against a
 centralized one and DVMS. Flags change single values of the scenario.
 
 The traces, an HTML report, its charts as PNG and the figures as JSON are
-written to the directory given by --out.`,
+written to the directory given by --out. They replace those of the comparison
+that is there, unless the new one was interrupted and the old one was not: then
+they go to the folder "interrupted" in it. Other files are left alone. With
+--json nothing is written to a directory unless --out is given.
+
+The fields of --json are described in docs/file-formats.md; within a version
+of the schema they are only ever added to. The exit code is 0 if all went well,
+1 if something failed or was interrupted, and 2 if the command line or a file
+can't be used.`,
 		Example: `  dvms simulate
   dvms simulate --hosts 1024 --strategy dvms
-  dvms simulate --workload planetlab:traces/20110303 --hosts 60 --vms 1052 --duration 24h
-  dvms simulate examples/one-rack.yaml --seed 1,2,3 --json`,
+  dvms simulate examples/one-rack.yaml --seed 1,2,3 --json
+  dvms simulate --workload planetlab:traces/20110303 --hosts 200 --vms 1052 --duration 24h
+  dvms simulate --workload bitbrains:traces/rnd --hosts 60 --vms 100 --cores 33 --memory 512GiB`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.set = c.Flags()
 			return simulate(c.Context(), f, args, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	d := experiment.Default()
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.IntVar(&f.hosts, "hosts", d.Hosts.Count, "number of hosts; without --vms, the VMs change in proportion")
-	flags.IntVar(&f.vms, "vms", d.VMs.Count, "number of VMs")
-	flags.StringSliceVar(&f.strategies, "strategy", d.Strategies, "strategies to compare: "+strings.Join(experiment.Strategies, ", "))
-	flags.StringVar(&f.workload, "workload", d.Workload.Law, "gaussian, vmplaces, planetlab:DIR or bitbrains:DIR")
-	flags.UintSliceVar(&f.seeds, "seed", []uint{uint(d.Seeds[0])}, "seeds; each is one run per strategy")
-	flags.DurationVar(&f.duration, "duration", time.Duration(d.Duration), "simulated time")
-	flags.StringVar(&f.out, "out", defaultOut, "directory for traces, report and charts; with --json only if it is given")
+	flags.Var(&f.hosts, "hosts", "number of hosts; the VMs change in proportion, unless --vms is\ngiven")
+	flags.Var(&f.vms, "vms", "number of VMs")
+	flags.Var(&f.cores, "cores", "cores of a host; 1 is kept from VMs, or as many as the scenario\nkeeps")
+	flags.Var(&f.memory, "memory", "memory of a host")
+	flags.Var(&f.strategies, "strategy", "what to compare")
+	flags.Var(&f.workload, "workload", "what VMs ask for: gaussian, vmplaces, planetlab:DIR or\nbitbrains:DIR")
+	flags.Var(&f.seeds, "seed", "seeds; each is one run per strategy")
+	flags.Var(&f.duration, "duration", "simulated time, as in 1800s or 24h")
+	flags.Var(&f.out, "out", "directory for the traces and the report")
 	flags.BoolVar(&f.json, "json", false, "print the figures as JSON instead of a table")
 	complete := func(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return values, cobra.ShellCompDirectiveNoFileComp
 		}
 	}
+	for _, name := range []string{"hosts", "vms", "cores", "memory", "seed", "duration"} {
+		must(c.RegisterFlagCompletionFunc(name, complete()))
+	}
 	must(c.RegisterFlagCompletionFunc("strategy", complete(experiment.Strategies...)))
 	must(c.RegisterFlagCompletionFunc("workload", complete("gaussian", "vmplaces", "planetlab:", "bitbrains:")))
 	must(c.MarkFlagDirname("out"))
-	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
 		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 	}
 	return c
@@ -96,37 +121,41 @@ func must(err error) {
 func (f simulateFlags) scenario(args []string) (experiment.Scenario, error) {
 	s := experiment.Default()
 	if len(args) == 1 {
-		data, err := os.ReadFile(args[0])
-		if err != nil {
-			return s, badInput{fmt.Errorf("%s: %w", args[0], pathCause(err))}
-		}
-		if s, err = experiment.Parse(args[0], data); err != nil {
+		var err error
+		if s, err = readScenario(args[0]); err != nil {
 			return s, badInput{err}
-		}
-		if s.Workload.Traces != "" && !filepath.IsAbs(s.Workload.Traces) {
-			s.Workload.Traces = filepath.Join(filepath.Dir(args[0]), s.Workload.Traces)
 		}
 	}
 	if f.set.Changed("hosts") {
-		if !f.set.Changed("vms") && s.Hosts.Count > 0 {
-			s.VMs.Count = int(int64(s.VMs.Count) * int64(f.hosts) / int64(s.Hosts.Count))
+		if !f.set.Changed("vms") {
+			s.VMs.Count = int(float64(s.VMs.Count) * float64(f.hosts) / float64(s.Hosts.Count))
 		}
-		s.Hosts.Count = f.hosts
+		s.Hosts.Count = int(f.hosts)
 	}
 	if f.set.Changed("vms") {
-		s.VMs.Count = f.vms
+		s.VMs.Count = int(f.vms)
+	}
+	if f.set.Changed("cores") {
+		if s.Hosts.Usable > 0 {
+			more := cluster.Millicores(f.cores)*cluster.Core - cluster.Millicores(s.Hosts.Cores)*cluster.Core
+			s.Hosts.Usable = max(s.Hosts.Usable+more, cluster.Core)
+		}
+		s.Hosts.Cores = int(f.cores)
+	}
+	if f.set.Changed("memory") {
+		s.Hosts.Memory = cluster.Bytes(f.memory)
 	}
 	if f.set.Changed("strategy") {
-		s.Strategies = f.strategies
+		s.Strategies = f.strategies.names
 	}
 	if f.set.Changed("workload") {
-		s.Workload.Law, s.Workload.Traces, _ = strings.Cut(f.workload, ":")
+		var err error
+		if s.Workload.Law, s.Workload.Traces, err = splitWorkload(f.workload.text); err != nil {
+			return s, badInput{err}
+		}
 	}
 	if f.set.Changed("seed") {
-		s.Seeds = nil
-		for _, seed := range f.seeds {
-			s.Seeds = append(s.Seeds, uint64(seed))
-		}
+		s.Seeds = f.seeds.seeds
 	}
 	if f.set.Changed("duration") {
 		s.Duration = experiment.Duration(f.duration)
@@ -137,18 +166,71 @@ func (f simulateFlags) scenario(args []string) (experiment.Scenario, error) {
 	return s, nil
 }
 
-// named says which flag a bad value came from, if it came from one.
+// maxScenario is more than any scenario needs.
+const maxScenario = 1 << 20
+
+// readScenario reads a scenario file. Traces are beside it, unless their path
+// is absolute.
+func readScenario(name string) (experiment.Scenario, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		err = pathCause(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			others := cmp.Or(otherScenarios(name), "without one, dvms simulate runs the built-in comparison")
+			return experiment.Scenario{}, fmt.Errorf("%s: no such file; %s", name, others)
+		}
+		return experiment.Scenario{}, fmt.Errorf("%s: %w", name, err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		text := name + ": is a directory, not a scenario"
+		if others := otherScenarios(filepath.Join(name, "scenario")); others != "" {
+			text += "; " + others
+		}
+		return experiment.Scenario{}, errors.New(text)
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxScenario+1))
+	if err != nil {
+		return experiment.Scenario{}, fmt.Errorf("%s: %w", name, pathCause(err))
+	}
+	if len(data) > maxScenario {
+		return experiment.Scenario{}, fmt.Errorf("%s: more than %d MiB, which is too long for a scenario", name, maxScenario>>20)
+	}
+	s, err := experiment.Parse(name, data)
+	if s.Workload.Traces != "" && !filepath.IsAbs(s.Workload.Traces) {
+		s.Workload.Traces = filepath.Join(filepath.Dir(name), s.Workload.Traces)
+	}
+	return s, err
+}
+
+// splitWorkload cuts the value of --workload into the law and the directory.
+func splitWorkload(text string) (law, dir string, err error) {
+	law, dir, has := strings.Cut(text, ":")
+	recorded := law == "planetlab" || law == "bitbrains"
+	switch {
+	case recorded && dir == "":
+		return "", "", fmt.Errorf("--workload: the directory of the traces is missing; write %s:DIR", law)
+	case !recorded && has && slices.Contains(experiment.Laws, law):
+		return "", "", fmt.Errorf("--workload: %s plays no traces, so write it without %q", law, ":"+dir)
+	}
+	return law, dir, nil
+}
+
+// flagOf says which flag sets a key of a scenario.
+var flagOf = map[string]string{
+	"hosts.count": "hosts", "hosts.cores": "cores", "hosts.memory": "memory", "vms.count": "vms", "strategies": "strategy",
+	"seeds": "seed", "duration": "duration", "workload.law": "workload", "workload.traces": "workload",
+}
+
+// named says which flag a bad value is of: one that was given, or, if there is
+// no scenario file to change, one that could have been.
 func (f simulateFlags) named(err error) error {
 	var bad *experiment.KeyError
 	if !errors.As(err, &bad) {
 		return err
 	}
-	section, _, _ := strings.Cut(bad.Key, "[")
-	flag := map[string]string{
-		"hosts.count": "hosts", "vms.count": "vms", "strategies": "strategy", "seeds": "seed",
-		"duration": "duration", "workload.law": "workload", "workload.traces": "workload",
-	}[section]
-	if flag != "" && f.set.Changed(flag) {
+	key, _, _ := strings.Cut(bad.Key, "[")
+	if flag := flagOf[key]; flag != "" && (bad.File == "" || f.set.Changed(flag)) {
 		return fmt.Errorf("--%s: %w", flag, bad.Err)
 	}
 	return err
@@ -162,10 +244,11 @@ func simulate(ctx context.Context, f simulateFlags, args []string, stdout, stder
 	}
 	var dir *outDir
 	if !f.json || f.set.Changed("out") {
-		if dir, err = openOut(f.out); err != nil {
+		if dir, err = openOut(f.out.text); err != nil {
 			return err
 		}
 		defer dir.discard()
+		defer onSecondInterrupt(ctx, dir, stderr)()
 	}
 	var runs []*report.Collector
 	var walls []time.Duration
@@ -176,9 +259,10 @@ func simulate(ctx context.Context, f simulateFlags, args []string, stdout, stder
 				break
 			}
 			spec := experiment.Spec{Scenario: s, Strategy: strategy, Seed: seed, Version: version(), Files: osFiles{}}
-			run, wall, stats, err := simulateOne(ctx, spec, dir, stderr)
+			name := fmt.Sprintf("%s, seed %d (%d of %d)", strategy, seed, len(runs)+1, len(s.Strategies)*len(s.Seeds))
+			run, wall, stats, err := simulateOne(ctx, spec, dir, newProgress(name, s.Duration, stderr))
 			if err != nil {
-				return classify(f, args, err)
+				return f.classify(s, err)
 			}
 			runs, walls, partial = append(runs, run), append(walls, wall), stats.Partial
 		}
@@ -187,50 +271,72 @@ func simulate(ctx context.Context, f simulateFlags, args []string, stdout, stder
 	for i := range comparison.Runs {
 		comparison.Runs[i] = comparison.Runs[i].WithWall(walls[i])
 	}
-	if f.json {
-		err = comparison.WriteJSON(stdout)
-	} else {
-		err = comparison.WriteTable(stdout)
+	// The files come first: who reads the output may go away before its end.
+	kept := ""
+	var failed error
+	if dir != nil {
+		kept, failed = dir.writeReport(comparison, runs, partial)
 	}
-	if err != nil {
+	print := comparison.WriteTable
+	if f.json {
+		print = comparison.WriteJSON
+	}
+	if err := print(stdout); err != nil {
 		return err
 	}
-	if dir != nil {
-		if err := dir.writeReport(comparison, runs); err != nil {
+	if failed != nil {
+		return failed
+	}
+	if kept != "" && !f.json {
+		if _, err := fmt.Fprintf(stdout, "\nreport  %s\n", filepath.Join(kept, reportFile)); err != nil {
 			return err
-		}
-		if !f.json {
-			fmt.Fprintf(stdout, "\nreport  %s\n", filepath.Join(f.out, "report.html"))
 		}
 	}
 	if partial {
-		return interrupted(runs, dir)
+		return interrupted(runs, kept)
 	}
 	return nil
 }
 
-// interrupted says what an interrupt has left.
-func interrupted(runs []*report.Collector, dir *outDir) error {
+// onSecondInterrupt lets a second interrupt end the program at once, and yet
+// leave nothing half written. It returns what ends that.
+func onSecondInterrupt(ctx context.Context, dir *outDir, stderr io.Writer) func() bool {
+	return context.AfterFunc(ctx, func() {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		if isTerminal(stderr) {
+			fmt.Fprint(stderr, "\ninterrupted; writing what there is (once more to write nothing)\n")
+		}
+		<-again
+		dir.discard()
+		fmt.Fprintln(stderr, "dvms: interrupted twice; nothing was written")
+		os.Exit(exitFailed)
+	})
+}
+
+// interrupted says what an interrupt has left, and where.
+func interrupted(runs []*report.Collector, kept string) error {
 	last := runs[len(runs)-1].Summary()
-	text := fmt.Sprintf("interrupted at %v of simulated time, in %s with seed %d",
-		time.Duration(float64(last.Duration)*float64(time.Second)).Round(time.Millisecond), last.Strategy, last.Seed)
-	if dir != nil {
-		text += "; its trace is valid up to there: " + dir.path(traceName(last.Strategy, last.Seed))
+	text := fmt.Sprintf("interrupted at %.0f s of simulated time, in %s with seed %d", float64(last.Duration), last.Strategy, last.Seed)
+	if kept != "" {
+		text += "; its trace is valid up to there: " + filepath.Join(kept, traceName(last.Strategy, last.Seed))
 	}
 	return errors.New(text)
 }
 
-// classify tells bad input from failures, and names the flag or file of a bad
+// classify tells bad input from failures, and names the flag or key of a bad
 // value.
-func classify(f simulateFlags, args []string, err error) error {
+func (f simulateFlags) classify(s experiment.Scenario, err error) error {
 	var bad *experiment.KeyError
 	var file *injector.FileError
 	switch {
 	case errors.As(err, &bad):
-		if len(args) == 1 && bad.File == "" {
-			bad.File = args[0]
-		}
 		return badInput{f.named(err)}
+	case errors.As(err, &file) && file.Path == path.Clean(s.Workload.Traces): // no file in it
+		if err = f.named(s.WrongTraces(err)); !f.set.Changed("workload") {
+			err = fmt.Errorf("%w; put them there, or say where they are with --workload %s:DIR", err, s.Workload.Law)
+		}
+		return badInput{err}
 	case errors.As(err, &file):
 		return badInput{err}
 	}
@@ -238,33 +344,35 @@ func classify(f simulateFlags, args []string, err error) error {
 }
 
 // simulateOne makes one run, with its trace in dir unless dir is nil.
-func simulateOne(ctx context.Context, spec experiment.Spec, dir *outDir, stderr io.Writer) (*report.Collector, time.Duration, experiment.Stats, error) {
+func simulateOne(ctx context.Context, spec experiment.Spec, dir *outDir, bar *progress) (*report.Collector, time.Duration, experiment.Stats, error) {
+	defer bar.clear()
 	collector := report.NewCollector()
-	var sink trace.Sink = collector
-	var file *os.File
-	var writer *trace.Writer
-	if dir != nil {
-		var err error
-		if file, err = dir.create(traceName(spec.Strategy, spec.Seed)); err != nil {
-			return nil, 0, experiment.Stats{}, err
-		}
-		defer file.Close()
-		writer = trace.NewWriter(file)
-		sink = both{collector, writer}
-	}
-	bar := newProgress(spec, stderr)
 	began := time.Now()
-	stats, err := experiment.Run(ctx, spec, sink, bar.update)
+	if dir == nil {
+		stats, err := experiment.Run(ctx, spec, collector, bar.update)
+		return collector, time.Since(began), stats, err
+	}
+	file, err := dir.create(traceName(spec.Strategy, spec.Seed))
+	if err != nil {
+		return nil, 0, experiment.Stats{}, err
+	}
+	defer file.Close()
+	writer := trace.NewWriter(file)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stats, err := experiment.Run(ctx, spec, both{collector, writer}, func(p experiment.Progress) {
+		bar.update(p)
+		if writer.Flush() != nil {
+			cancel() // with the disk full, the rest would be in vain
+		}
+	})
 	wall := time.Since(began)
-	bar.clear()
-	if err == nil && writer != nil {
-		err = errors.Join(writer.Flush(), file.Close())
+	if err == nil {
+		if err = cmp.Or(writer.Flush(), file.Close()); err != nil {
+			err = fmt.Errorf("%s: %w; no result was kept", file.Name(), pathCause(err))
+		}
 	}
 	return collector, wall, stats, err
-}
-
-func traceName(strategy string, seed uint64) string {
-	return strategy + "-" + strconv.FormatUint(seed, 10) + ".jsonl"
 }
 
 // both gives each record to two sinks.
@@ -288,43 +396,4 @@ func pathCause(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// progress is a bar on a terminal, and nothing elsewhere.
-type progress struct {
-	bar   *progressbar.ProgressBar
-	began time.Time
-	name  string
-}
-
-func newProgress(spec experiment.Spec, stderr io.Writer) *progress {
-	p := &progress{began: time.Now(), name: fmt.Sprintf("%s, seed %d", spec.Strategy, spec.Seed)}
-	file, ok := stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return p
-	}
-	p.bar = progressbar.NewOptions64(int64(spec.Scenario.Duration),
-		progressbar.OptionSetWriter(stderr),
-		progressbar.OptionSetWidth(24),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(),
-	)
-	return p
-}
-
-func (p *progress) update(now experiment.Progress) {
-	if p.bar == nil {
-		return
-	}
-	rate := float64(now.Events) / max(time.Since(p.began).Seconds(), 1e-3)
-	p.bar.Describe(fmt.Sprintf("%s: %v simulated, %.0f events/s", p.name, now.At.Round(time.Second), rate))
-	_ = p.bar.Set64(int64(now.At)) // a terminal that can't be written to is no reason to stop
-}
-
-func (p *progress) clear() {
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
 }
