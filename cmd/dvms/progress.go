@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
 	"github.com/dvms-project/dvms/experiment"
@@ -14,34 +16,27 @@ import (
 
 // progress is a bar on a terminal, and nothing elsewhere.
 type progress struct {
-	bar   *progressbar.ProgressBar
-	file  *os.File
+	bars  *mpb.Progress
+	bar   *mpb.Bar
+	text  atomic.Pointer[string]
 	name  string // of the run
 	end   experiment.Duration
 	began time.Time
-	drawn time.Time
 }
 
-// besideText is what a bar takes of a line at least: " 100% || ", and a little for its
-// cursor.
-const besideText = 12
-
-// betweenDraws is how long a bar stays as it is: long enough to be read.
-const betweenDraws = 200 * time.Millisecond
+// barWidth is that of the bar alone, in characters; the text before it takes
+// what it needs, and the library cuts the line to the terminal.
+const barWidth = 30
 
 func newProgress(name string, end experiment.Duration, stderr io.Writer) *progress {
 	p := &progress{name: name, end: end, began: time.Now()}
 	if !isTerminal(stderr) {
 		return p
 	}
-	p.file = stderr.(*os.File)
-	p.bar = progressbar.NewOptions64(int64(end),
-		progressbar.OptionSetWriter(stderr),
-		progressbar.OptionSetWidth(30), // narrowed to what the terminal has left
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionClearOnFinish(),
-	)
+	p.text.Store(&name)
+	p.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithWidth(barWidth), mpb.WithAutoRefresh())
+	p.bar = p.bars.New(int64(end), mpb.BarStyle().Lbound("|").Rbound("|"), mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return *p.text.Load() + " " })))
 	return p
 }
 
@@ -52,16 +47,12 @@ func isTerminal(w io.Writer) bool {
 }
 
 func (p *progress) update(now experiment.Progress) {
-	if p.bar == nil || time.Since(p.drawn) < betweenDraws {
+	if p.bar == nil {
 		return
 	}
-	p.drawn = time.Now()
-	text := p.describe(now, p.drawn.Sub(p.began))
-	if width, _, err := term.GetSize(int(p.file.Fd())); err == nil { // a line that wraps could not be cleared
-		text = text[:min(len(text), max(width-besideText, 0))]
-	}
-	p.bar.Describe(text)
-	_ = p.bar.Set64(int64(now.At)) // a terminal that can't be written to is no reason to stop
+	text := p.describe(now, time.Since(p.began))
+	p.text.Store(&text)
+	p.bar.SetCurrent(min(int64(now.At), int64(p.end)-1)) // clear completes it
 }
 
 // describe says how far a run has come after a time.
@@ -75,8 +66,10 @@ func (p *progress) describe(now experiment.Progress, took time.Duration) string 
 	return text
 }
 
+// clear takes the bar away.
 func (p *progress) clear() {
 	if p.bar != nil {
-		_ = p.bar.Clear()
+		p.bar.Abort(true)
+		p.bars.Wait()
 	}
 }
