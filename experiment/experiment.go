@@ -52,9 +52,12 @@ type Stats struct {
 	Events  uint64
 }
 
-// slices is the number of parts of a run after which it looks for an
-// interrupt and reports its progress.
-const slicesPerRun = 400
+// A run looks for an interrupt and reports its progress after each part: a
+// second of simulated time, or less if the whole is short.
+const (
+	longestPart = time.Second
+	fewestParts = 400
+)
 
 // Run makes one run and gives its records to sink. progress, unless it is nil,
 // is called now and then. When ctx is cancelled, the run ends early with a
@@ -70,11 +73,9 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 	end := time.Duration(spec.Scenario.Duration)
 	w.start()
 	partial := false
-	for i := 1; i <= slicesPerRun; i++ {
-		until := end / slicesPerRun * time.Duration(i)
-		if i == slicesPerRun {
-			until = end
-		}
+	part := max(min(end/fewestParts, longestPart), 1)
+	for until := time.Duration(0); until < end; {
+		until = min(until+part, end)
 		w.sim.Run(until)
 		if progress != nil {
 			progress(Progress{until, w.sim.Events()})
