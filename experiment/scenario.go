@@ -134,7 +134,7 @@ func Default() Scenario {
 	p, c, m := protocol.Defaults(), strategy.CentralizedDefaults(), sim.DefaultSettings()
 	law := injector.Reference()
 	return Scenario{
-		Name: "reference-64",
+		Name: "reference",
 		Hosts: Hosts{
 			Count: 64, Cores: 8, Usable: 7 * cluster.Core,
 			Memory: 32 * cluster.GiB, Network: cluster.Gigabit,
