@@ -1,16 +1,19 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
+	"codeberg.org/go-fonts/liberation/liberationsansbold"
+	"codeberg.org/go-fonts/liberation/liberationsansregular"
 	xfont "golang.org/x/image/font"
-	"gonum.org/v1/plot"
+	"golang.org/x/image/font/opentype"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -34,14 +37,29 @@ var (
 	paper = color.RGBA{0xff, 0xff, 0xff, 0xff}
 )
 
-// style is a text of so many pixels in the font that gonum/plot brings along,
-// so that a chart looks the same on every machine.
+// fonts come with the program, so that a chart looks the same on every machine.
+// They are two of the twelve in gonum/plot's collection, which would all be
+// linked.
+var fonts = text.Plain{Fonts: font.NewCache(font.Collection{
+	{Face: parsed(liberationsansregular.TTF)},
+	{Face: parsed(liberationsansbold.TTF), Font: font.Font{Weight: xfont.WeightBold}},
+})}
+
+func parsed(ttf []byte) *opentype.Font {
+	f, err := opentype.Parse(ttf)
+	if err != nil {
+		panic("report: a font of the program's own: " + err.Error())
+	}
+	return f
+}
+
+// style is a text of so many pixels.
 func style(size float64, bold bool, c color.Color) draw.TextStyle {
-	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: font.Length(pixels(size))}
+	f := font.Font{Size: pixels(size)}
 	if bold {
 		f.Weight = xfont.WeightBold
 	}
-	return text.Style{Color: c, Font: f, Handler: plot.DefaultTextHandler, YAlign: draw.YTop}
+	return draw.TextStyle{Color: c, Font: f, Handler: fonts, YAlign: draw.YTop}
 }
 
 // PNG draws the chart on white, PNGWidth by PNGHeight pixels.
@@ -60,11 +78,7 @@ func (c Chart) PNG(w io.Writer) error {
 		sheet.FillText(style(15, false, faded), vg.Point{X: sheet.Min.X, Y: sheet.Max.Y - top}, c.Y.String())
 		top += pixels(26)
 	}
-	p, err := c.plot()
-	if err != nil {
-		return fmt.Errorf("drawing %s: %w", c.Name, err)
-	}
-	p.Draw(draw.Crop(sheet, 0, 0, 0, -top))
+	c.drawData(draw.Crop(sheet, 0, 0, 0, -top))
 	if _, err := (vgimg.PngCanvas{Canvas: image}).WriteTo(w); err != nil {
 		return fmt.Errorf("writing the PNG of %s: %w", c.Name, err)
 	}
@@ -80,9 +94,7 @@ func (c Chart) drawLegend(sheet draw.Canvas, y vg.Length) {
 		width := pixels(30)
 		if c.Kind == Columns {
 			width = pixels(15)
-			sheet.FillPolygon(s.inkOf(), []vg.Point{
-				{X: x, Y: y - pixels(17)}, {X: x + width, Y: y - pixels(17)}, {X: x + width, Y: y - pixels(2)}, {X: x, Y: y - pixels(2)},
-			})
+			fillBox(sheet, s.inkOf(), vg.Point{X: x, Y: y - pixels(17)}, vg.Point{X: x + width, Y: y - pixels(2)})
 		} else {
 			sheet.StrokeLine2(s.lineStyle(), x, y-pixels(9), x+width, y-pixels(9))
 		}
@@ -111,64 +123,51 @@ func (s Series) lineStyle() draw.LineStyle {
 	return style
 }
 
-// plot returns the axes, the grid and the series.
-func (c Chart) plot() (*plot.Plot, error) {
-	p := plot.New()
-	p.BackgroundColor = nil
-	p.X.Label.Text = c.X.String()
-	p.X.Label.TextStyle = style(15, false, faded)
-	p.X.Label.TextStyle.XAlign, p.X.Label.TextStyle.YAlign = draw.XCenter, draw.YBottom
-	p.X.Label.Padding = pixels(6)
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		label := style(15, false, faded)
-		label.XAlign, label.YAlign = axis.Tick.Label.XAlign, axis.Tick.Label.YAlign
-		axis.Tick.Label = label
-		// Ticks that nobody sees keep the labels away from the axis.
-		axis.Tick.LineStyle = draw.LineStyle{Color: color.Transparent, Width: pixels(1)}
-		axis.Tick.Length = pixels(5)
-		axis.LineStyle.Width = 0
-		axis.Padding = pixels(6)
-	}
-	p.X.LineStyle = draw.LineStyle{Color: faded, Width: pixels(1)}
-	p.X.Padding, p.Y.Padding = 0, 0
-	if c.Kind == Bars {
-		p.HideAxes()
-		p.X.Label.Text = ""
-		p.Add(barPlotter{c.bars(), c.Series})
-		return p, nil
-	}
-	grid := plotter.NewGrid()
-	grid.Vertical.Width = 0
-	grid.Horizontal = draw.LineStyle{Color: rule, Width: pixels(1)}
-	p.Add(grid)
-	if err := c.addSeries(p); err != nil {
-		return nil, err
-	}
-	c.scale(p)
-	return p, nil
+// fillBox fills the rectangle between its lower left and upper right corners.
+func fillBox(c draw.Canvas, fill color.Color, low, high vg.Point) {
+	c.SetColor(fill)
+	c.Fill(vg.Rectangle{Min: low, Max: high}.Path())
 }
 
-func (c Chart) addSeries(p *plot.Plot) error {
-	for i, s := range c.Series {
-		points := make(plotter.XYs, len(s.X))
-		for j := range points {
-			points[j] = plotter.XY{X: s.X[j], Y: s.Y[j]}
-		}
-		if c.Kind == Columns {
-			p.Add(columns{points, s.inkOf(), c.step(), float64(i), float64(len(c.Series))})
-			continue
-		}
-		line, err := plotter.NewLine(points)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
-		}
-		line.LineStyle = s.lineStyle()
-		if c.Kind == Steps {
-			line.StepStyle = plotter.PostStep
-		}
-		p.Add(line)
+// drawData draws the series over the whole canvas, with their axes.
+func (c Chart) drawData(canvas draw.Canvas) {
+	if c.Kind == Bars {
+		c.drawBars(canvas)
+		return
 	}
-	return nil
+	a := newAxes(canvas, c.scaleX(), c.scaleY())
+	a.draw(c.X.String())
+	for i, s := range c.Series {
+		if c.Kind == Columns {
+			c.drawColumns(a, i)
+		} else {
+			s.drawLine(a, c.Kind == Steps)
+		}
+	}
+}
+
+// drawLine draws a line from point to point, or one that keeps the height of a
+// point until the next.
+func (s Series) drawLine(a axes, steps bool) {
+	var line []vg.Point
+	for i, x := range s.X {
+		if steps && i > 0 {
+			line = append(line, a.at(x, s.Y[i-1]))
+		}
+		line = append(line, a.at(x, s.Y[i]))
+	}
+	a.StrokeLines(s.lineStyle(), a.ClipLinesXY(line)...)
+}
+
+// drawColumns draws the columns of one series, which share each x with those of
+// the others.
+func (c Chart) drawColumns(a axes, series int) {
+	s := c.Series[series]
+	width := 0.8 * c.step() / float64(len(c.Series))
+	for i, x := range s.X {
+		left := x - 0.4*c.step() + float64(series)*width
+		fillBox(a.Canvas, s.inkOf(), a.at(left, 0), a.at(left+width, s.Y[i]))
+	}
 }
 
 // step is how far the columns are apart.
@@ -179,143 +178,64 @@ func (c Chart) step() float64 {
 	return 1
 }
 
-// scale sets the ends of the axes and their ticks: y from 0, and nothing but
-// round numbers.
-func (c Chart) scale(p *plot.Plot) {
-	lowX, highX, highY := math.Inf(1), math.Inf(-1), 0.0
+// scaleY starts at 0.
+func (c Chart) scaleY() scale {
+	high := 0.0
 	for _, s := range c.Series {
-		lowX, highX = min(lowX, s.X[0]), max(highX, s.X[len(s.X)-1])
-		for _, y := range s.Y {
-			highY = max(highY, y)
-		}
+		high = max(high, slices.Max(s.Y))
 	}
-	if highY == 0 {
-		highY = 1
+	if high == 0 {
+		high = 1
 	}
-	p.Y.Min, p.Y.Max = 0, highY*1.03
-	p.Y.Tick.Marker = plot.ConstantTicks(roundTicks(0, highY*1.03, 6))
+	high *= 1.03
+	return scale{high: high, ticks: roundTicks(0, high, 6)}
+}
+
+func (c Chart) scaleX() scale {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, s := range c.Series {
+		low, high = min(low, s.X[0]), max(high, s.X[len(s.X)-1])
+	}
 	switch {
 	case c.Kind == Columns:
-		p.X.Min, p.X.Max = lowX-c.step()*0.6, highX+c.step()*0.6
-		p.X.Tick.Marker = plot.ConstantTicks(wholeTicks(lowX, highX, c.step()))
+		beside := c.step() * 0.6
+		return scale{low: low - beside, high: high + beside, ticks: wholeTicks(low, high, c.step())}
 	case c.X.Log:
-		p.X.Min, p.X.Max = lowX, highX*1.05
-		p.X.Scale = plot.LogScale{}
-		p.X.Tick.Marker = plot.ConstantTicks(logTicks(p.X.Min, p.X.Max))
-	default:
-		p.X.Min, p.X.Max = 0, c.X.Max
-		if c.X.Max == 0 {
-			p.X.Max = highX * 1.05
-		}
-		if p.X.Max == 0 {
-			p.X.Max = 1
-		}
-		p.X.Tick.Marker = plot.ConstantTicks(roundTicks(0, p.X.Max, 9))
+		high *= 1.05
+		return scale{low: low, high: high, log: true, ticks: logTicks(low, high)}
 	}
+	high = cmp.Or(c.X.Max, high*1.05, 1)
+	return scale{high: high, ticks: roundTicks(0, high, 9)}
 }
 
-// columns draws one column for each point. gonum's bar chart has widths in
-// points; these are in the unit of x, so that they follow the axis.
-type columns struct {
-	points    plotter.XYs
-	color     color.Color
-	step      float64
-	index, of float64 // among the series that share each x
-}
-
-// Plot draws the columns.
-func (h columns) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
-	width := 0.8 * h.step / h.of
-	for _, point := range h.points {
-		left := point.X - 0.4*h.step + h.index*width
-		c.FillPolygon(h.color, []vg.Point{
-			{X: x(left), Y: y(0)}, {X: x(left + width), Y: y(0)}, {X: x(left + width), Y: y(point.Y)}, {X: x(left), Y: y(point.Y)},
-		})
-	}
-}
-
-// barPlotter draws horizontal bars with their names and values, and a ring for
+// drawBars draws horizontal bars with their names and values, and a ring for
 // each run if there are several.
-type barPlotter struct {
-	bars   []bar
-	series []Series
-}
-
-// Plot draws over the whole canvas; there are no axes.
-func (b barPlotter) Plot(c draw.Canvas, _ *plot.Plot) {
+func (c Chart) drawBars(canvas draw.Canvas) {
+	bars := c.bars()
 	name, value := style(19, false, ink), style(19, true, ink)
 	name.YAlign, value.YAlign = draw.YCenter, draw.YCenter
 	var names, values vg.Length
-	for _, bar := range b.bars {
+	for _, bar := range bars {
 		names, values = max(names, name.Width(bar.Name)), max(values, value.Width(bar.Value))
 	}
-	left := c.Min.X + names + pixels(18)
-	full := c.Max.X - values - pixels(18) - left
-	pitch := min((c.Max.Y-c.Min.Y)/vg.Length(len(b.bars)), pixels(170))
+	left := canvas.Min.X + names + pixels(18)
+	full := canvas.Max.X - values - pixels(18) - left
+	pitch := min((canvas.Max.Y-canvas.Min.Y)/vg.Length(len(bars)), pixels(170))
 	thick := pitch * 0.62
-	for i, bar := range b.bars {
-		y := c.Max.Y - pitch*(vg.Length(i)+0.5)
+	for i, bar := range bars {
+		y := canvas.Max.Y - pitch*(vg.Length(i)+0.5)
 		end := left + full*vg.Length(bar.Width/100)
-		c.FillText(name, vg.Point{X: c.Min.X, Y: y}, bar.Name)
-		c.FillPolygon(b.series[i].inkOf(), []vg.Point{
-			{X: left, Y: y - thick/2}, {X: end, Y: y - thick/2}, {X: end, Y: y + thick/2}, {X: left, Y: y + thick/2},
-		})
+		canvas.FillText(name, vg.Point{X: canvas.Min.X, Y: y}, bar.Name)
+		fillBox(canvas, c.Series[i].inkOf(), vg.Point{X: left, Y: y - thick/2}, vg.Point{X: end, Y: y + thick/2})
 		reach := end
 		for _, dot := range bar.Dots {
 			at := vg.Point{X: left + full*vg.Length(dot/100), Y: y}
 			reach = max(reach, at.X)
-			c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: pixels(7), Shape: draw.CircleGlyph{}}, at)
-			c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: pixels(4.5), Shape: draw.CircleGlyph{}}, at)
+			canvas.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: pixels(7), Shape: draw.CircleGlyph{}}, at)
+			canvas.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: pixels(4.5), Shape: draw.CircleGlyph{}}, at)
 		}
-		c.FillText(value, vg.Point{X: reach + pixels(14), Y: y}, bar.Value)
+		canvas.FillText(value, vg.Point{X: reach + pixels(14), Y: y}, bar.Value)
 	}
-	bottom := c.Max.Y - pitch*vg.Length(len(b.bars))
-	c.StrokeLine2(draw.LineStyle{Color: faded, Width: pixels(1)}, left, bottom, left, c.Max.Y)
-}
-
-// roundTicks are multiples of 1, 2 or 5 times a power of ten, about so many.
-func roundTicks(low, high float64, about int) []plot.Tick {
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/float64(about))))
-	for _, by := range []float64{1, 2, 5, 10} {
-		if (high-low)/(by*step) <= float64(about) {
-			step *= by
-			break
-		}
-	}
-	decimals := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
-	var ticks []plot.Tick
-	for i := math.Ceil(low / step); i*step <= high*(1+1e-9); i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: grouped(i*step, decimals)})
-	}
-	return ticks
-}
-
-// wholeTicks label columns: each, or each second, fifth...
-func wholeTicks(low, high, step float64) []plot.Tick {
-	every := step
-	for _, by := range []float64{1, 2, 5, 10, 20} {
-		every = by * step
-		if (high-low)/every <= 20 {
-			break
-		}
-	}
-	var ticks []plot.Tick
-	for x := math.Ceil(low/every) * every; x <= high; x += every {
-		ticks = append(ticks, plot.Tick{Value: x, Label: grouped(x, 0)})
-	}
-	return ticks
-}
-
-// logTicks are 1, 2 and 5 times the powers of ten.
-func logTicks(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
-		for _, by := range []float64{1, 2, 5} {
-			if x := by * math.Pow(10, e); x >= low && x <= high {
-				ticks = append(ticks, plot.Tick{Value: x, Label: number(x, 9)})
-			}
-		}
-	}
-	return ticks
+	bottom := canvas.Max.Y - pitch*vg.Length(len(bars))
+	canvas.StrokeLine2(draw.LineStyle{Color: faded, Width: pixels(1)}, left, bottom, left, canvas.Max.Y)
 }
