@@ -28,7 +28,8 @@ type arrival struct {
 	source    cluster.NodeID
 	partition PartitionID
 	epoch     Epoch
-	overdue   time.Duration // when to take the promise back
+	overdue   time.Duration // when to ask the source about it
+	asked     bool          // it was asked; if it is silent until overdue, the promise is taken back
 }
 
 // isFor reports whether m, which is about a VM, comes from the source and
@@ -51,6 +52,7 @@ func (n *Node) apply(now time.Duration, p plan.Plan) {
 // there is nothing left to wait for.
 func (n *Node) dispatch(now time.Duration) {
 	b := &n.booking
+	b.asked = false
 	n.set(PhaseTimer, now+n.settings.ActionLimit)
 	for _, i := range b.runner.Ready() {
 		b.runner.Started(i)
@@ -180,6 +182,54 @@ func (n *Node) freeIfOver() {
 	}
 }
 
+// askSources asks, at the leader, about all actions that are under way, when
+// none has ended for long. If nobody answers, the plan is given up.
+func (n *Node) askSources(now time.Duration) {
+	b := &n.booking
+	if b.asked {
+		n.end(now, Aborted)
+		return
+	}
+	b.asked = true
+	n.set(PhaseTimer, now+n.settings.Collect)
+	for i, a := range b.runner.Plan().Actions {
+		if b.runner.State(i) == plan.Running {
+			n.send(a.Source, Ask{VM: a.VM, Action: i, Leader: true})
+		}
+	}
+}
+
+// asked answers, at the source, whether a migration is still under way.
+func (n *Node) asked(m Message, ask Ask) {
+	here := slices.ContainsFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == ask.VM })
+	under := slices.ContainsFunc(n.departures, func(d departure) bool {
+		return d.vm == ask.VM && d.partition == m.Partition && d.epoch == m.Epoch
+	})
+	switch {
+	case under:
+		n.sendAbout(m.From, m.Partition, m.Epoch, Moving{VM: ask.VM})
+	case ask.Leader:
+		n.sendAbout(m.From, m.Partition, m.Epoch, Done{Action: ask.Action, OK: !here})
+	default:
+		n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: ask.VM})
+	}
+}
+
+// moving takes, at the leader or at the target, the source's word that a
+// migration is under way: the wait begins anew.
+func (n *Node) moving(now time.Duration, m Message, moving Moving) {
+	if n.leads(m, applying) && n.booking.asked {
+		n.booking.asked = false
+		n.set(PhaseTimer, now+n.settings.ActionLimit)
+	}
+	for i, a := range n.arrivals {
+		if a.isFor(moving.VM, m) {
+			n.arrivals = slices.Clone(n.arrivals)
+			n.arrivals[i].asked, n.arrivals[i].overdue = false, now+n.settings.ActionLimit
+		}
+	}
+}
+
 // nextOverdue returns the first instant at which a local action is overdue, or
 // 0. A migration under way is its hypervisor's to end.
 func (n *Node) nextOverdue() (first time.Duration) {
@@ -196,15 +246,21 @@ func (n *Node) nextOverdue() (first time.Duration) {
 	return first
 }
 
-// actionsOverdue gives up departures whose target did not answer, and takes
-// back promises whose VM did not come.
+// actionsOverdue gives up departures whose target did not answer, asks about
+// VMs that have not come, and takes promises back whose source is silent.
 func (n *Node) actionsOverdue(now time.Duration) {
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; !d.running && d.overdue <= now {
 			n.departed(i, false)
 		}
 	}
-	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.overdue <= now })
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.asked && a.overdue <= now })
+	for i := range n.arrivals {
+		if a := &n.arrivals[i]; a.overdue <= now {
+			a.asked, a.overdue = true, now+n.settings.Collect
+			n.sendAbout(a.source, a.partition, a.epoch, Ask{VM: a.vm})
+		}
+	}
 	n.freeIfOver()
 	if next := n.nextOverdue(); next != 0 {
 		n.set(ActionTimer, next)

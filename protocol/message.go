@@ -167,3 +167,15 @@ type Admitted struct {
 
 // Settled tells the target that the migration has ended, and its promise.
 type Settled struct{ VM cluster.VMID }
+
+// Ask asks the source of a migration, which has not been heard of for long,
+// whether it is still under way. The leader asks, and so does the target. The
+// answer is Moving if it is, and else what got lost: Done or Settled.
+type Ask struct {
+	VM     cluster.VMID
+	Action int // index into the plan
+	Leader bool
+}
+
+// Moving answers Ask.
+type Moving struct{ VM cluster.VMID }

@@ -15,8 +15,8 @@ type Settings struct {
 	Lease   time.Duration // a member that hears nothing for so long frees itself
 	Renew   time.Duration // how often a leader renews the leases
 	Collect time.Duration // how long a leader waits for reports, and for an answer to Merge
-	// SolveLimit and ActionLimit end the wait for a solver or a migration
-	// that never answers.
+	// SolveLimit ends the wait for a solver that never answers. After
+	// ActionLimit without news, the source of a migration is asked for some.
 	SolveLimit  time.Duration
 	ActionLimit time.Duration
 	// BackoffMin and BackoffMax bound the wait before an event that could not
@@ -225,6 +225,10 @@ func (n *Node) receive(now time.Duration, m Message) {
 		n.admitted(m, body)
 	case Settled:
 		n.settled(m, body)
+	case Ask:
+		n.asked(m, body)
+	case Moving:
+		n.moving(now, m, body)
 	default:
 		panic(fmt.Sprintf("protocol: unknown message %T", body))
 	}

@@ -41,6 +41,7 @@ type booking struct {
 	small    bool         // fewer members than Minimum have to do: there are no others
 	reports  []Report     // while collecting: those that came
 	runner   *plan.Runner // while applying
+	asked    bool         // while applying: the sources were asked for news
 	returned bool         // its CNGROW event is back, but a merge is being asked for
 	busy     bool         // the event that is back has passed partitions that are not CNGROW
 	held     Message      // while merging: the event of the partition that is asked
@@ -253,6 +254,11 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		n.sendAbout(m.From, m.Partition, m.Epoch, Refuse{})
 		return
 	}
+	if b.id == m.Partition && b.epoch == m.Epoch { // doubled, or it gave itself away in a merge
+		n.extendLease(now)
+		n.send(m.From, *n.report())
+		return
+	}
 	wasMerging, held := b.phase == merging, b.held
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
@@ -386,7 +392,11 @@ func (n *Node) leave(now time.Duration, r Release) {
 		}
 	case SolvedOutcome, Vanished:
 		n.backoff, n.retryAt = 0, 0
-	case Aborted, MergedAway, Lost:
+	case Lost:
+		if b := &n.booking; b.phase == member && b.id.Initiator == n.id {
+			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Tally: b.tally})
+		}
+	case Aborted, MergedAway:
 	}
 	n.free()
 }

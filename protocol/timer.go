@@ -98,7 +98,7 @@ func (n *Node) phaseEnded(now time.Duration) {
 	case solving:
 		n.end(now, Lost)
 	case applying:
-		n.end(now, Aborted)
+		n.askSources(now)
 	case merging:
 		n.declined(now)
 	case member, waiting:

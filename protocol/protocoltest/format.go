@@ -62,6 +62,10 @@ func (w *World) describeMessage(to cluster.NodeID, m protocol.Message) string {
 		return fmt.Sprintf("%s %s", head, vmName(b.VM))
 	case protocol.Admitted:
 		return fmt.Sprintf("%s %s ok=%v", head, vmName(b.VM), b.OK)
+	case protocol.Ask:
+		return fmt.Sprintf("%s %s", head, vmName(b.VM))
+	case protocol.Moving:
+		return fmt.Sprintf("%s %s", head, vmName(b.VM))
 	case protocol.Settled:
 		return fmt.Sprintf("%s %s", head, vmName(b.VM))
 	}
