@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -91,6 +92,7 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 	}
 	err := w.sim.Migrate(vm, target, func(done sim.Migration) {
 		delete(w.moving, vm)
+		w.expect(target, m.VM, false)
 		if !done.Failed {
 			record.Outcome = "done"
 		}
@@ -104,6 +106,18 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		return
 	}
 	w.moving[vm] = record
+	w.expect(target, m.VM, true)
+}
+
+// expect tells a host that a VM is on its way to it, or no longer is.
+func (w *world) expect(target sim.HostID, vm cluster.VMID, coming bool) {
+	h := &w.hosts[target]
+	h.stale = true
+	if coming {
+		h.incoming = append(slices.Clone(h.incoming), vm)
+	} else {
+		h.incoming = slices.DeleteFunc(slices.Clone(h.incoming), func(v cluster.VMID) bool { return v == vm })
+	}
 }
 
 func (w *world) recordMigration(record trace.Migration) {

@@ -616,6 +616,14 @@ func (s *Scenario) validateSettings() error {
 	if err := set.monitor().Validate(); err != nil {
 		return settingsError("settings.monitor.", err)
 	}
+	for _, c := range []struct {
+		key     string
+		collect Duration
+	}{{"protocol", set.Protocol.Collect}, {"centralized", set.Centralized.Collect}} {
+		if c.collect > 0 && c.collect <= 2*set.Latency {
+			return wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, set.Latency)
+		}
+	}
 	if err := set.protocol().Validate(); err != nil {
 		return settingsError("settings.protocol.", err)
 	}

@@ -31,6 +31,8 @@ type world struct {
 	vms      []cluster.VM       // as they were at the start
 	changes  injector.Source
 	next     injector.Change // the next change of load
+	changing bool            // several changes of one instant are being made,
+	touched  []sim.HostID    // and these hosts are to be looked at afterwards
 
 	violations *violations
 
@@ -52,6 +54,10 @@ type hostState struct {
 	demand  cluster.Millicores
 	stale   bool // it has changed since its machine was told
 	looking bool // the monitor's next look is planned
+	touched bool // it is among those to be looked at afterwards
+	// incoming are the VMs whose migration to the host is under way. The slice
+	// is never changed in place: machines have been given it.
+	incoming []cluster.VMID
 }
 
 // procedure is what the run knows of a partition, or of a central run.
@@ -197,16 +203,39 @@ func (w *world) planChange() {
 	}
 }
 
-// Handle changes the load of a VM.
-func (c *changeDue) Handle(time.Duration, uint64) {
+// Handle makes the changes of load that are due at this instant. Hosts are
+// looked at when all are made: what is true within an instant lasts for none.
+func (c *changeDue) Handle(now time.Duration, _ uint64) {
 	w := (*world)(c)
-	w.changed++
-	w.sim.SetDemand(sim.VMID(w.next.VM), w.next.CPU)
-	w.planChange()
+	w.changing = true
+	for more := true; more; {
+		w.changed++
+		w.sim.SetDemand(sim.VMID(w.next.VM), w.next.CPU)
+		next, ok := w.changes.Next()
+		if more = ok && next.At <= now; ok {
+			w.next = next
+		}
+		if ok && !more {
+			w.sim.At(next.At, c, 0)
+		}
+	}
+	w.changing = false
+	for _, h := range w.touched {
+		w.hosts[h].touched = false
+		w.hostChanged(h)
+	}
+	w.touched = w.touched[:0]
 }
 
 // hostChanged is called when a host's VMs, or what they ask for, have changed.
 func (w *world) hostChanged(id sim.HostID) {
+	if w.changing {
+		if !w.hosts[id].touched {
+			w.hosts[id].touched = true
+			w.touched = append(w.touched, id)
+		}
+		return
+	}
 	h := &w.hosts[id]
 	now := w.sim.Now()
 	demand := w.sim.Demand(id)
@@ -249,7 +278,8 @@ func (w *world) step(node int, in protocol.Input) {
 // local is what the hypervisor of a host says.
 func (w *world) local(id sim.HostID) protocol.Local {
 	hosted := w.sim.Hosted(id)
-	l := protocol.Local{Capacity: w.hosts[id].usable, VMs: make([]cluster.VM, len(hosted))}
+	h := &w.hosts[id]
+	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming}
 	for i, vm := range hosted {
 		l.VMs[i] = w.vms[vm]
 		l.VMs[i].Demand[cluster.CPU] = int64(w.sim.VM(vm).Demand)

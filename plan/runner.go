@@ -111,6 +111,11 @@ func (r *Runner) Plan() Plan { return r.plan }
 // State returns the state of action i.
 func (r *Runner) State(i int) State { return r.states[i] }
 
+// IsRunning reports whether there is an action i, and it is under way.
+func (r *Runner) IsRunning(i int) bool {
+	return i >= 0 && i < len(r.states) && r.states[i] == Running
+}
+
 // Ready returns the actions that may start now, in ascending order. All of
 // them may start together: they are chosen in order as long as their nodes
 // are not busy.

@@ -72,7 +72,7 @@ func (n *Node) dispatch(now time.Duration) {
 // actionDone takes the end of an action, at the leader.
 func (n *Node) actionDone(now time.Duration, m Message, d Done) {
 	b := &n.booking
-	if !n.leads(m, applying) || b.runner.State(d.Action) != plan.Running {
+	if !n.leads(m, applying) || !b.runner.IsRunning(d.Action) {
 		return
 	}
 	if d.OK {
@@ -247,14 +247,17 @@ func (n *Node) nextOverdue() (first time.Duration) {
 }
 
 // actionsOverdue gives up departures whose target did not answer, asks about
-// VMs that have not come, and takes promises back whose source is silent.
+// VMs that have not come, and takes promises back whose source is silent,
+// unless the hypervisor says that the VM is on its way.
 func (n *Node) actionsOverdue(now time.Duration) {
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; !d.running && d.overdue <= now {
 			n.departed(i, false)
 		}
 	}
-	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.asked && a.overdue <= now })
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
+		return a.asked && a.overdue <= now && !slices.Contains(n.local.Incoming, a.vm)
+	})
 	for i := range n.arrivals {
 		if a := &n.arrivals[i]; a.overdue <= now {
 			a.asked, a.overdue = true, now+n.settings.Collect

@@ -11,6 +11,7 @@ func (n *Node) meet(now time.Duration, m Message, e Event) {
 	b := &n.booking
 	switch b.phase {
 	case member:
+		e.Aside, e.From = true, n.id
 		n.forward(b.leader, m.Partition, m.Epoch, e)
 	case waiting:
 		b.phase, b.held = merging, Message{From: m.From, Partition: m.Partition, Epoch: m.Epoch, Body: e}

@@ -84,12 +84,17 @@ type Event struct {
 	Members []cluster.NodeID // in the order in which they joined
 	Round   int              // hops since it last left its leader or initiator
 	Busy    bool             // while CNGROW: it has passed a partition that is not
-	Tally   Tally
+	// Aside says that a member took the event off its way, to the leader with
+	// which it may merge; From is where it goes on if not.
+	Aside bool
+	From  cluster.NodeID
+	Tally Tally
 }
 
 // Lead tells a member who leads it now. The answer is Report or Refuse.
 type Lead struct {
 	Members []cluster.NodeID
+	Tally   Tally
 	// Absorbed is the partition, and its epoch, whose members this one takes
 	// over in a merge. It is the zero value otherwise.
 	Absorbed      PartitionID
@@ -107,7 +112,7 @@ type Report struct {
 type Refuse struct{}
 
 // Stuck tells members that the partition is CNGROW.
-type Stuck struct{}
+type Stuck struct{ Tally Tally }
 
 // Returned tells the leader that its CNGROW event came back to the initiator.
 type Returned struct {

@@ -204,7 +204,7 @@ func (n *Node) receive(now time.Duration, m Message) {
 	case Refuse:
 		n.refused(now, m)
 	case Stuck:
-		n.stuck(now, m)
+		n.stuck(now, m, body)
 	case Returned:
 		n.cameBack(now, m, body)
 	case Renew:

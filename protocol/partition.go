@@ -120,7 +120,20 @@ func (n *Node) leapfrog(m Message, e Event) {
 		exclude = n.booking.members
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, exclude); ok {
+	last := n.id
+	if e.Aside {
+		last, e.Aside = e.From, false
+	}
+	if next, ok := n.overlay.Next(m.Partition.Initiator, last, exclude); ok {
+		n.forward(next, m.Partition, m.Epoch, e)
+	}
+}
+
+// passAhead sends an event on that knows more of the node's own partition than
+// the node does: it has not heard of the latest members, or was left out.
+func (n *Node) passAhead(m Message, e Event) {
+	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
+	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, passOver); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
 }
@@ -140,6 +153,8 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
+	case own && m.Epoch > b.epoch:
+		n.passAhead(m, e)
 	case own && m.Partition.Initiator == n.id:
 		n.wentRound(now, e)
 	case own:
@@ -181,19 +196,20 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 	if b.phase != member && b.phase != waiting {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
-	n.tellOthers(Stuck{})
+	n.tellOthers(Stuck{Tally: e.Tally})
 	e.State, e.Round = CannotGrow, 0
 	n.pass(e)
 	n.cannotGrow(now)
 }
 
 // stuck takes the initiator's word that the partition is CNGROW.
-func (n *Node) stuck(now time.Duration, m Message) {
+func (n *Node) stuck(now time.Duration, m Message, s Stuck) {
 	b := &n.booking
 	if !n.booked || b.id != m.Partition || b.epoch != m.Epoch || m.From != b.id.Initiator {
 		return
 	}
 	if b.phase == member || b.phase == waiting {
+		b.tally.Hops = max(b.tally.Hops, s.Tally.Hops)
 		n.cannotGrow(now)
 	}
 }
@@ -236,7 +252,7 @@ func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch
 	b.reports = make([]Report, len(b.members))
 	n.unset(LeaseTimer)
 	n.set(PhaseTimer, now+n.settings.Collect)
-	n.tellOthers(Lead{Members: b.members, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
+	n.tellOthers(Lead{Members: b.members, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
 	n.answered(now, n.id, n.report())
 }
 
@@ -267,7 +283,7 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		epoch:   m.Epoch,
 		leader:  m.From,
 		members: l.Members,
-		tally:   b.tally,
+		tally:   l.Tally,
 	}
 	n.extendLease(now)
 	n.send(m.From, *n.report())
@@ -395,6 +411,9 @@ func (n *Node) leave(now time.Duration, r Release) {
 	case Lost:
 		if b := &n.booking; b.phase == member && b.id.Initiator == n.id {
 			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Tally: b.tally})
+		}
+		if n.overloaded() {
+			n.backOff(now, true)
 		}
 	case Aborted, MergedAway:
 	}

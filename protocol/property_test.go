@@ -12,10 +12,12 @@ import (
 	"github.com/dvms-project/dvms/protocol/protocoltest"
 )
 
-// settings are the defaults with any minimum of nodes.
+// settings are the defaults with any minimum of nodes, and a limit on actions
+// that migrations often outlast.
 func settings(t *rapid.T) protocol.Settings {
 	s := protocol.Defaults()
 	s.Minimum = rapid.IntRange(1, 5).Draw(t, "minimum")
+	s.ActionLimit = time.Duration(rapid.SampledFrom([]int{3, 300}).Draw(t, "action limit")) * time.Second
 	return s
 }
 
@@ -35,7 +37,8 @@ func TestAnyOrderOfEvents(t *testing.T) {
 				return cluster.Of(cluster.Millicores(rapid.IntRange(0, 12).Draw(t, "cpu"))*100, cluster.GiB)
 			}), 0, 4).Draw(t, "demands")
 			vms += len(demands)
-			w.AddNode(cluster.Of(2*cluster.Core, 5*cluster.GiB), demands)
+			room := cluster.Bytes(len(demands) + rapid.IntRange(0, 2).Draw(t, "room"))
+			w.AddNode(cluster.Of(2*cluster.Core, room*cluster.GiB), demands)
 		}
 		check := func(err error) {
 			if err != nil {
@@ -76,6 +79,12 @@ func TestAnyOrderOfEvents(t *testing.T) {
 					t.Skip("no faults")
 				}
 				w.Double(pick(w.Messages(), "message"))
+			},
+			"repeat": func(t *rapid.T) {
+				if !faulty {
+					t.Skip("no faults")
+				}
+				w.Repeat(pick(w.Past(), "message"))
 			},
 			"time passes": func(t *rapid.T) {
 				check(w.Advance(time.Duration(rapid.IntRange(1, 7000).Draw(t, "ms")) * time.Millisecond))

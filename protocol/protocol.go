@@ -152,6 +152,7 @@ func (Ended) output()    {}
 type Local struct {
 	Capacity cluster.Resources // what its VMs may ask for together
 	VMs      []cluster.VM      // that it hosts, those that leave included
+	Incoming []cluster.VMID    // whose migration to this node is under way
 }
 
 // usage returns what the VMs ask for together.

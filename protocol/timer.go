@@ -78,10 +78,7 @@ func (n *Node) leaseEnded(now time.Duration) {
 	switch {
 	case !n.booked:
 	case b.phase == member:
-		if b.id.Initiator == n.id {
-			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Tally: b.tally})
-		}
-		n.free()
+		n.leave(now, Release{Outcome: Lost})
 	case b.phase == waiting:
 		n.end(now, Lost)
 	}

@@ -99,12 +99,12 @@ func (c *Centralized) Step(now time.Duration, in protocol.Input) []protocol.Outp
 		case in.Timer == PeriodTimer && c.phase == idle:
 			c.collect(now)
 		case in.Timer == CollectTimer && c.phase == collecting && now >= c.started+c.settings.Collect:
-			c.solve()
+			c.solve(now)
 		}
 	case protocol.Received:
 		switch body := in.Message.Body.(type) {
 		case Polled:
-			c.polled(body)
+			c.polled(now, body)
 		case protocol.Done:
 			c.done(now, body)
 		}
@@ -132,7 +132,7 @@ func (c *Centralized) collect(now time.Duration) {
 	c.out = append(c.out, protocol.SetTimer{Timer: CollectTimer, At: now + c.settings.Collect})
 }
 
-func (c *Centralized) polled(p Polled) {
+func (c *Centralized) polled(now time.Duration, p Polled) {
 	i, known := c.index[p.Report.Node]
 	if c.phase != collecting || p.Round != c.round || !known || c.reports[i].Local.Capacity != (cluster.Resources{}) {
 		return
@@ -140,17 +140,21 @@ func (c *Centralized) polled(p Polled) {
 	c.reports[i] = p.Report
 	c.missing--
 	if c.missing == 0 {
-		c.solve()
+		c.solve(now)
 	}
 }
 
 // solve calls the solver with the reports that came.
-func (c *Centralized) solve() {
+func (c *Centralized) solve(now time.Duration) {
 	c.phase = solving
 	reports := slices.DeleteFunc(c.reports, func(r protocol.Report) bool {
 		return r.Local.Capacity == cluster.Resources{}
 	})
 	c.reports = nil
+	if len(reports) == 0 {
+		c.rest(now)
+		return
+	}
 	c.out = append(c.out, protocol.Solve{Reports: reports})
 }
 
@@ -184,7 +188,7 @@ func (c *Centralized) dispatch(now time.Duration) {
 }
 
 func (c *Centralized) done(now time.Duration, d protocol.Done) {
-	if c.phase != applying || c.runner.State(d.Action) != plan.Running {
+	if c.phase != applying || !c.runner.IsRunning(d.Action) {
 		return
 	}
 	if d.OK {

@@ -31,6 +31,7 @@ type World struct {
 	solves     []pending
 	migrations []migration
 	timers     []timer
+	past       []envelope // every message ever sent
 	log        strings.Builder
 	moved      int
 }
@@ -116,6 +117,11 @@ func (w *World) local(id cluster.NodeID) protocol.Local {
 			l.VMs = append(l.VMs, v)
 		}
 	}
+	for _, m := range w.migrations {
+		if m.order.Target == id {
+			l.Incoming = append(l.Incoming, m.order.VM)
+		}
+	}
 	return l
 }
 
@@ -141,6 +147,7 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 		switch out := out.(type) {
 		case protocol.Send:
 			w.messages = append(w.messages, envelope{out.To, out.Message})
+			w.past = append(w.past, envelope{out.To, out.Message})
 		case protocol.Solve:
 			w.solves = append(w.solves, pending{id, out})
 		case protocol.Migrate:
@@ -148,6 +155,7 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 				return err
 			}
 			w.migrations = append(w.migrations, migration{id, out})
+			w.hosts[out.Target].stale = true
 		case protocol.SetTimer:
 			w.timers = append(w.timers, timer{id, out})
 		case protocol.Began, protocol.Applying, protocol.Ended:
@@ -168,8 +176,9 @@ func (w *World) fenced(source cluster.NodeID, m protocol.Migrate) error {
 	return nil
 }
 
-// check holds the invariants that concern the state between two steps: room
-// for all that a node hosts and has promised (I4).
+// check holds the invariants that concern the state between two steps: a node
+// has room for the VMs that it hosts and for those on their way to it, and has
+// promised it to them (I4); and it is not free while they are.
 func (w *World) check() error {
 	for _, id := range w.ids {
 		h := w.hosts[id]
@@ -179,15 +188,20 @@ func (w *World) check() error {
 				memory += v.Demand.Memory()
 			}
 		}
-		// A VM that has arrived is promised room until its source says so.
-		promised := h.node.Promised().Memory()
+		var coming cluster.Bytes
 		for _, m := range w.migrations {
-			if m.order.Target == id && promised == 0 {
-				return fmt.Errorf("%s moves to %d, which has promised it no room", vmName(m.order.VM), id)
+			if m.order.Target == id {
+				coming += w.vms[m.order.VM-1].Demand.Memory()
+			}
+			if _, booked := h.node.Booked(); !booked && (m.order.Target == id || m.source == id) {
+				return fmt.Errorf("%s moves from %d to %d, and node %d is free", vmName(m.order.VM), m.source, m.order.Target, id)
 			}
 		}
-		if memory > h.capacity.Memory() {
-			return fmt.Errorf("node %d hosts %v of memory and has %v", id, memory, h.capacity.Memory())
+		if promised := h.node.Promised().Memory(); coming > promised {
+			return fmt.Errorf("%v of memory are on their way to node %d, which has promised %v", coming, id, promised)
+		}
+		if memory+coming > h.capacity.Memory() {
+			return fmt.Errorf("node %d has %v of memory, hosts %v, and %v are on their way", id, h.capacity.Memory(), memory, coming)
 		}
 	}
 	return nil
@@ -259,6 +273,12 @@ func (w *World) Drop(i int) {
 // Double puts a copy of the message at a position at the end of the queue.
 func (w *World) Double(i int) { w.messages = append(w.messages, w.messages[i]) }
 
+// Past returns how many messages were ever sent.
+func (w *World) Past() int { return len(w.past) }
+
+// Repeat puts a copy of a message that was once sent at the end of the queue.
+func (w *World) Repeat(i int) { w.messages = append(w.messages, w.past[i]) }
+
 // Deliver hands over the message at a position of the queue.
 func (w *World) Deliver(i int) error {
 	e := w.messages[i]
@@ -296,6 +316,7 @@ func (w *World) Finish(i int, ok bool) error {
 		w.hosts[m.source].stale, w.hosts[m.order.Target].stale = true, true
 		w.moved++
 	} else {
+		w.hosts[m.order.Target].stale = true
 		verb = "could not move to"
 	}
 	fmt.Fprintf(&w.log, "%d: %s %s %d\n", m.source, vmName(m.order.VM), verb, m.order.Target)
