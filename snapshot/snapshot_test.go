@@ -225,6 +225,26 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// Whatever the bytes, ReadPlan ends with mistakes, or with a plan that the
+// checker can judge and that is the same plan when it is written and read.
+func FuzzReadPlan(f *testing.F) {
+	c, p := swap()
+	f.Add(BenchPlan(p))
+	f.Add([]byte(`{"schema": "dvms-plan/1", "steps": [{"moves": [{"vm": "x", "from": "a", "to": "c", "memory_bytes": 3, "detour": true, "after": []}]},
+{"moves": [{"vm": "x", "from": "c", "to": "a", "memory_bytes": 3, "after": [1, 7]}]}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := ReadPlan(text, c)
+		if err != nil {
+			return
+		}
+		_ = check.Plan(c, p) // it must not panic
+		again, err := ReadPlan(BenchPlan(p), c)
+		if err != nil || !bytes.Equal(BenchPlan(again), BenchPlan(p)) {
+			t.Fatalf("%s is read back as %s, %v", BenchPlan(p), BenchPlan(again), err)
+		}
+	})
+}
+
 // swap is three nodes of which two are to swap their VMs through the third.
 func swap() (*cluster.Configuration, plan.Plan) {
 	c := &cluster.Configuration{

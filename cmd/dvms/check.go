@@ -68,7 +68,7 @@ func checkPlan(snapshotFile, planFile string, stdin io.Reader, stdout io.Writer)
 		sent += a.Memory
 	}
 	_, err = fmt.Fprintf(stdout, "valid: %s in %s, %s migrated, K %s; no node is overloaded at the end\n",
-		plural(len(p.Actions), "move"), plural(len(p.Steps()), "step"), sent, p.Cost())
+		plural(len(p.Actions), "move"), plural(len(p.Steps()), "step"), inWords(sent), inWords(p.Cost()))
 	return err
 }
 

@@ -207,6 +207,12 @@ func (p *proposal) noPlan(file string, budget int) error {
 	default:
 		return nil
 	}
+	var over []string
+	for _, s := range p.changed() {
+		r, _ := s.before.Exceeding(s.node.Capacity)
+		over = append(over, fmt.Sprintf("%s (%s)", s.node.Name, excess(r, s.before, s.node.Capacity)))
+	}
+	lines = append(lines, "overloaded: "+listed(over, 4))
 	lines = append(lines, p.shortages()...)
 	rejected := p.result.Rejected
 	for r := range rejected {

@@ -29,7 +29,7 @@ func (p *proposal) dot() ([]byte, error) {
 				style = ", style=dashed"
 			}
 			fmt.Fprintf(&out, "  %s -> %s [label=%s, tooltip=%s%s]\n", dotted(m.source), dotted(m.goal),
-				dotted(fmt.Sprintf("%d: %s, %s\nstep %d", m.number, m.vm, m.Memory, s+1)), dotted(m.reason), style)
+				dotted(fmt.Sprintf("%d: %s, %s\nstep %d", m.number, m.vm, inWords(m.Memory), s+1)), dotted(m.reason), style)
 		}
 	}
 	out.WriteString("}\n")

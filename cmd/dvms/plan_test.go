@@ -248,6 +248,49 @@ func TestVirshScriptsRun(t *testing.T) {
 	}
 }
 
+// A step of many moves is made in groups; each move is still waited for.
+func TestVirshScriptsStartFewAtOnce(t *testing.T) {
+	s, err := snapshot.Read(largeCluster(200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := propose(s, placement.DefaultBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.virsh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, running := 0, 0
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "virsh ") {
+			running++
+		}
+		if strings.HasPrefix(line, "wait ") {
+			running--
+		}
+		most = max(most, running)
+	}
+	if len(p.plan.Actions) < 20 || most != migrationsAtOnce || running != 0 {
+		t.Errorf("%d moves, at most %d at once, %d never waited for", len(p.plan.Actions), most, running)
+	}
+}
+
+func TestAmountsInWords(t *testing.T) {
+	for b, want := range map[cluster.Bytes]string{
+		0: "0B", 1000: "1kB", 512 * cluster.MiB: "512MiB", cluster.GiB: "1GiB", 258560 * cluster.MiB: "252.5GiB", 10*cluster.GiB + 1: "10GiB",
+	} {
+		if got := inWords(b); got != want {
+			t.Errorf("%d: %s, want %s", b, got, want)
+		}
+	}
+	got := excess(cluster.Memory, cluster.Of(0, 10*cluster.GiB+1), cluster.Of(0, 10*cluster.GiB))
+	if want := "memory 10737418241B of 10GiB"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestNamesOfHosts(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"kvm1": true, "kvm1.example.org": true, "root@kvm1": true, "10.0.0.1": true, "kvm1:2222": true, "[fd00::1]": true,

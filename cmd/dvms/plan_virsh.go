@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -25,19 +26,16 @@ func (p *proposal) virsh() ([]byte, error) {
 		}
 	}
 	var out strings.Builder
-	comment := func(format string, args ...any) {
-		out.WriteString(strings.TrimRight("# "+printable(fmt.Sprintf(format, args...)), " ") + "\n")
-	}
 	out.WriteString("#!/bin/sh\n")
-	comment("%s", p.title())
+	writeComment(&out, "%s", p.title())
 	if len(p.plan.Actions) == 0 {
 		out.WriteString("echo " + quoted(nothingToDo) + "\n")
 		return []byte(out.String()), nil
 	}
-	comment("%s", p.score())
-	comment("")
-	comment("Planned by dvms %s from a snapshot; run it while that still holds.", version())
-	comment("It needs virsh, and ssh to each node without a password. Run it with --yes.")
+	writeComment(&out, "%s", p.score())
+	writeComment(&out, "")
+	writeComment(&out, "Planned by dvms %s from a snapshot; run it while that still holds.", version())
+	writeComment(&out, "It needs virsh, and ssh to each node without a password. Run it with --yes.")
 	fmt.Fprintf(&out, virshHead, plural(len(p.plan.Actions), "migration")+" in "+plural(len(p.plan.Steps()), "step"))
 	steps := p.moves()
 	for s, step := range steps {
@@ -46,18 +44,35 @@ func (p *proposal) virsh() ([]byte, error) {
 			fmt.Fprintf(&out, "runs_on %s %s\n", quoted(m.source), quoted(m.vm))
 		}
 		out.WriteString("failed=0\n")
-		for _, m := range step {
-			comment("%d: %s from %s to %s, %s: %s", m.number, m.vm, m.source, m.goal, m.Memory, m.reason)
-			fmt.Fprintf(&out, "virsh -c %s migrate --live --persistent --undefinesource --domain %s --desturi %s &\nmove%d=$!\n",
-				quoted(libvirtURI(m.source)), quoted(m.vm), quoted(libvirtURI(m.goal)), m.number)
-		}
-		for _, m := range step {
-			fmt.Fprintf(&out, "wait \"$move%d\" || not_moved %s %s\n", m.number, quoted(m.vm), quoted(m.source))
+		for group := range slices.Chunk(step, migrationsAtOnce) {
+			virshGroup(&out, group)
 		}
 		fmt.Fprintf(&out, "[ \"$failed\" -eq 0 ] || stop \"$failed of the moves of step %d failed, and later steps may need their room\"\n", s+1)
 	}
 	out.WriteString("\necho 'done: every VM is in its place'\n")
 	return []byte(out.String()), nil
+}
+
+// migrationsAtOnce is how many migrations of a step a script starts before it
+// waits for them. The moves of a step may be made in any order, and hundreds of
+// ssh connections at once would be refused.
+const migrationsAtOnce = 8
+
+// virshGroup writes migrations that run at the same time, and waits for them.
+func virshGroup(out *strings.Builder, moves []move) {
+	for _, m := range moves {
+		writeComment(out, "%d: %s from %s to %s, %s: %s", m.number, m.vm, m.source, m.goal, inWords(m.Memory), m.reason)
+		fmt.Fprintf(out, "virsh -c %s migrate --live --persistent --undefinesource --domain %s --desturi %s &\nmove%d=$!\n",
+			quoted(libvirtURI(m.source)), quoted(m.vm), quoted(libvirtURI(m.goal)), m.number)
+	}
+	for _, m := range moves {
+		fmt.Fprintf(out, "wait \"$move%d\" || not_moved %s %s\n", m.number, quoted(m.vm), quoted(m.source))
+	}
+}
+
+// writeComment writes a line that the shell ignores, whatever is in it.
+func writeComment(out *strings.Builder, format string, args ...any) {
+	out.WriteString(strings.TrimRight("# "+printable(fmt.Sprintf(format, args...)), " ") + "\n")
 }
 
 // virshHead is the part of each script before the first step.

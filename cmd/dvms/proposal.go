@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -23,7 +25,7 @@ type proposal struct {
 // title is the first line of what is printed.
 func (p *proposal) title() string {
 	over := len(p.c.Overloaded())
-	title := fmt.Sprintf("%s: %s, %s, ", p.snapshot.Name, plural(len(p.c.Nodes), "node"), plural(len(p.c.VMs), "VM"))
+	title := fmt.Sprintf("%s: %s, %s, ", printable(p.snapshot.Name), plural(len(p.c.Nodes), "node"), plural(len(p.c.VMs), "VM"))
 	if over == 0 {
 		return title + "no node overloaded"
 	}
@@ -36,13 +38,13 @@ const nothingToDo = "nothing to do: every node has what its VMs ask for"
 // score is the last line of what is printed.
 func (p *proposal) score() string {
 	r := p.result
-	parts := []string{fmt.Sprintf("%s moved, lower bound %s, %s", r.Moved, r.Bound, p.distance())}
+	parts := []string{fmt.Sprintf("%s moved, lower bound %s, %s", inWords(r.Moved), inWords(r.Bound), p.distance())}
 	if sent := p.sent(); sent != r.Moved {
-		parts[0] += fmt.Sprintf(" (%s with detours)", sent)
+		parts[0] += fmt.Sprintf(" (%s with detours)", inWords(sent))
 	}
 	return strings.Join(append(parts,
 		plural(len(p.plan.Actions), "move")+" in "+plural(len(p.plan.Steps()), "step"),
-		fmt.Sprintf("K %s", p.plan.Cost()),
+		"K "+inWords(p.plan.Cost()),
 		plural(r.Steps, "search step"),
 	), "; ")
 }
@@ -148,8 +150,7 @@ func (r *reasons) cause(first plan.Action) string {
 	n := r.nodes[first.Source]
 	var causes []string
 	if over, ok := r.usage[n].Exceeding(r.c.Nodes[n].Capacity); ok {
-		causes = append(causes, fmt.Sprintf("%s overloaded: %s %s of %s", r.c.Nodes[n].Name, over,
-			amount(over, r.usage[n][over]), amount(over, r.c.Nodes[n].Capacity[over])))
+		causes = append(causes, r.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], r.c.Nodes[n].Capacity))
 	}
 	var guests []string
 	for _, i := range r.arrivals[first.Source] {
@@ -217,7 +218,7 @@ func (p *proposal) table() ([]byte, error) {
 	var steps []int // by row: its step
 	for s, step := range p.moves() {
 		for _, m := range step {
-			rows = append(rows, []string{fmt.Sprint(m.number), m.vm, m.source + " → " + m.goal, m.Memory.String(), m.reason})
+			rows = append(rows, []string{fmt.Sprint(m.number), m.vm, m.source + " → " + m.goal, inWords(m.Memory), m.reason})
 			steps = append(steps, s)
 		}
 	}
@@ -264,11 +265,12 @@ func (p *proposal) stateRows() [][]string {
 func aligned(rows [][]string) []string {
 	var widths []int
 	for _, row := range rows {
-		for i, cell := range row {
+		for i := range row {
+			row[i] = printable(row[i])
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
 	lines := make([]string, len(rows))
@@ -290,7 +292,27 @@ func amount(r cluster.Resource, v int64) string {
 	case cluster.Network:
 		return cluster.BytesPerSecond(v).String()
 	}
-	return cluster.Bytes(v).String()
+	return inWords(cluster.Bytes(v))
+}
+
+// excess says how much of a resource is asked for, and how much there is.
+func excess(r cluster.Resource, asked, capacity cluster.Resources) string {
+	a, c := amount(r, asked[r]), amount(r, capacity[r])
+	if a == c { // a difference that is lost in rounding
+		a, c = cluster.Bytes(asked[r]).String(), cluster.Bytes(capacity[r]).String()
+	}
+	return fmt.Sprintf("%s %s of %s", r, a, c)
+}
+
+// inWords prints an amount of memory for people: rounded, and in GiB if it is
+// that much, so that one can compare. Exact amounts are in the JSON form.
+func inWords(b cluster.Bytes) string {
+	for _, unit := range []cluster.Bytes{cluster.GiB, cluster.MiB} {
+		if b >= unit {
+			return strconv.FormatFloat(math.Round(100*float64(b)/float64(unit))/100, 'f', -1, 64) + strings.TrimPrefix(unit.String(), "1")
+		}
+	}
+	return b.String()
 }
 
 func plural(n int, what string) string {
