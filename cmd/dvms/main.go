@@ -20,12 +20,18 @@ import (
 const (
 	exitFailed   = 1 // something went wrong at run time, or the run was interrupted
 	exitBadInput = 2 // the command line or a file can't be used; nothing was written
+	exitNoViable = 3 // there is no viable configuration, or none was found
 )
 
 // badInput marks an error as the user's to mend.
 type badInput struct{ error }
 
 func (b badInput) Unwrap() error { return b.error }
+
+// noViable marks the answer that there is no viable configuration.
+type noViable struct{ error }
+
+func (n noViable) Unwrap() error { return n.error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,6 +54,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &bad) {
 		return exitBadInput
 	}
+	var none noViable
+	if errors.As(err, &none) {
+		return exitNoViable
+	}
 	return exitFailed
 }
 
@@ -59,9 +69,10 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 hosts whose VMs ask for more than there is repair that among themselves.
 
 This version has the simulator, in which DVMS is compared with a centralized
-scheduler and with none.`,
+scheduler and with none, and the planner, which says how to repair a cluster.`,
 		Example: `  dvms simulate                         the built-in comparison on 64 hosts
   dvms simulate examples/one-rack.yaml  a scenario of your own
+  dvms plan snapshot.json               how to repair a cluster; moves nothing
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -74,7 +85,7 @@ scheduler and with none.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
-	root.AddCommand(newSimulate(), newVersion())
+	root.AddCommand(newSimulate(), newPlan(), newCheck(), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseArguments(root)

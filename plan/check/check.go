@@ -43,7 +43,19 @@ func Viable(c *cluster.Configuration, host []int32) error {
 	return nil
 }
 
-// Plan returns an error that names the first wrong action of p, nil if p can
+// ActionError says what is wrong with an action of a plan.
+type ActionError struct {
+	Index  int // in Plan.Actions
+	Action plan.Action
+	Wrong  string // actions are counted from 0 in it
+}
+
+func (e *ActionError) Error() string {
+	a := e.Action
+	return fmt.Sprintf("action %d (VM %d from node %d to %d in step %d): %s", e.Index, a.VM, a.Source, a.Target, a.Step, e.Wrong)
+}
+
+// Plan returns an *ActionError about the first wrong action of p, nil if p can
 // be carried out from c. It does not ask where p leads.
 func Plan(c *cluster.Configuration, p plan.Plan) error {
 	k := &checker{c: c, actions: p.Actions, vms: map[cluster.VMID]int{}, nodes: map[cluster.NodeID]int{}}
@@ -82,8 +94,7 @@ func (s set) addAll(o set) {
 }
 
 func (k *checker) wrong(i int, format string, args ...any) error {
-	a := k.actions[i]
-	return fmt.Errorf("action %d (VM %d from node %d to %d in step %d): %s", i, a.VM, a.Source, a.Target, a.Step, fmt.Sprintf(format, args...))
+	return &ActionError{i, k.actions[i], fmt.Sprintf(format, args...)}
 }
 
 // form checks what can be seen in an action alone.

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/placement"
+	"github.com/dvms-project/dvms/plan"
+	"github.com/dvms-project/dvms/snapshot"
+)
+
+// example is the snapshot that docs/planning.md walks through.
+const example = "../../examples/snapshots/eight-hosts.json"
+
+// The example has one expected output for each form, and docs/planning.md shows
+// the table. go test ./cmd/dvms -rewrite writes the outputs anew.
+func TestExampleSnapshot(t *testing.T) {
+	for _, form := range []string{"table", "json", "virsh", "dot", "bench"} {
+		got := strings.ReplaceAll(dvms(t, "plan", example, "--output", form), version(), "VERSION")
+		compareSummary(t, "eight-hosts-"+form, got)
+	}
+	docs, err := os.ReadFile("../../docs/planning.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		dvms(t, "plan", example), dvms(t, "check", example, planOf(t, example, "json")),
+	} {
+		if !strings.Contains(string(docs), want) {
+			t.Errorf("docs/planning.md does not show this:\n%s", want)
+		}
+	}
+	// Every field of the JSON form is described.
+	for line := range strings.Lines(dvms(t, "plan", example, "--json")) {
+		if key, _, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.Contains(string(docs), "`"+strings.Trim(key, `"`)+"`") {
+			t.Errorf("docs/planning.md does not describe %s", key)
+		}
+	}
+}
+
+// dvms runs a command line that is to end well, and returns what it prints.
+func dvms(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
+		t.Fatalf("dvms %q: exit code %d: %s", args, code, stderr.String())
+	}
+	return stdout.String()
+}
+
+// planOf writes the plan for a snapshot to a file and returns its name.
+func planOf(t *testing.T, file, form string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "plan.json")
+	if err := os.WriteFile(name, []byte(dvms(t, "plan", file, "--output", form)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Every plain repair of the solver bench up to 32 nodes ends in a plan that the
+// bench's own checker accepts, and ours.
+func TestBenchRepairs(t *testing.T) {
+	bench := "../../../shared/bench/solver"
+	if _, err := os.Stat(filepath.Join(bench, "gen.py")); err != nil {
+		t.Skipf("the solver bench is not here: %v", err)
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skipf("the solver bench needs python3: %v", err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command(python, filepath.Join(bench, "gen.py"), "--suite", dir, "--max-nodes", "32").CombinedOutput(); err != nil {
+		t.Fatalf("gen.py: %v\n%s", err, out)
+	}
+	instances, _ := filepath.Glob(filepath.Join(dir, "repair-*-plain-*.json"))
+	if len(instances) < 30 {
+		t.Fatalf("%d instances", len(instances))
+	}
+	for _, file := range instances {
+		p := planOf(t, file, "bench")
+		if out, err := exec.Command(python, filepath.Join(bench, "check.py"), file, p).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", filepath.Base(file), err, out)
+		}
+		dvms(t, "check", file, p)
+		dvms(t, "check", file, planOf(t, file, "json"))
+	}
+	t.Logf("%d plans accepted", len(instances))
+}
+
+// cycle is a proposal in which VMs of n1 and n2 change places, which takes a
+// detour by n3. The names are as odd as libvirt allows.
+func cycle(t *testing.T) *proposal {
+	t.Helper()
+	c := &cluster.Configuration{
+		Nodes: []cluster.Node{
+			{ID: 0, Name: "n1", Capacity: cluster.Of(1000, 4)},
+			{ID: 1, Name: "root@n2.example.org", Capacity: cluster.Of(1000, 4)},
+			{ID: 2, Name: "[fd00::3]:2222", Capacity: cluster.Of(1000, 4)},
+		},
+		VMs: []cluster.VM{
+			{ID: 0, Name: `it's $(touch pwned) "x"; #\`, Demand: cluster.Of(900, 3)}, {ID: 1, Name: "--yes & `b` *", Demand: cluster.Of(900, 2)},
+		},
+		Host: []int32{0, 1},
+	}
+	p, err := plan.Make(c, []int32{1, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &proposal{
+		snapshot: snapshot.Snapshot{Name: "odd\nrm -rf /"}, c: c, end: carriedOut(c, p), plan: p,
+		result: placement.Result{Answer: placement.Viable, Moved: 5, Bound: 4},
+	}
+}
+
+func TestReasonsOfACycle(t *testing.T) {
+	p := cycle(t)
+	var got []string
+	for _, step := range p.moves() {
+		for _, m := range step {
+			got = append(got, m.reason)
+		}
+	}
+	want := []string{
+		"breaks a cycle, goes on to n1 in step 3", "makes room for --yes & `b` *",
+		`ends its detour; makes room for it's $(touch pwned) "x"; #\`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if score, want := p.score(), "5B moved, lower bound 4B, at most 25.0 % above the least (7B with detours); 3 moves in 3 steps; K 14B; 0 search steps"; score != want {
+		t.Errorf("got %s, want %s", score, want)
+	}
+}
+
+// fakeVirsh is a virsh that keeps the VMs of each node in a file.
+const fakeVirsh = `#!/bin/sh
+[ "$1" = -c ] || exit 64
+node=${2#qemu+ssh://}; node=${node%/system}
+case $3 in
+list)
+	cat "$HOSTS/$node" ;;
+migrate)
+	[ "$4 $5 $6 $7 $9" = '--live --persistent --undefinesource --domain --desturi' ] || exit 64
+	vm=$8; shift 9
+	to=${1#qemu+ssh://}; to=${to%/system}
+	[ ! -e "$HOSTS/refuse" ] || exit 1
+	grep -Fxv -e "$vm" "$HOSTS/$node" > "$HOSTS/$node.rest"
+	mv "$HOSTS/$node.rest" "$HOSTS/$node"
+	printf '%s\n' "$vm" >> "$HOSTS/$to" ;;
+*)
+	exit 64 ;;
+esac
+`
+
+// A script is one that a shell accepts, does nothing unless told to, names VMs
+// as they are, and stops when the world is not as the plan has it.
+func TestVirshScriptsRun(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skipf("no shell: %v", err)
+	}
+	p := cycle(t)
+	text, err := p.virsh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, bin := t.TempDir(), t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place := func(c *cluster.Configuration) map[string]string {
+		files := map[string]string{}
+		for n, vms := range c.Hosted() {
+			for _, v := range vms {
+				files[c.Nodes[n].Name] += c.VMs[v].Name + "\n"
+			}
+			write(filepath.Join(hosts, c.Nodes[n].Name), files[c.Nodes[n].Name], 0o666)
+		}
+		return files
+	}
+	write(filepath.Join(bin, "virsh"), fakeVirsh, 0o777)
+	script := filepath.Join(bin, "repair.sh")
+	write(script, string(text), 0o666)
+	runs := func(args ...string) (string, error) {
+		cmd := exec.Command(sh, args...)
+		cmd.Dir = bin
+		cmd.Env = append(os.Environ(), "HOSTS="+hosts, "PATH="+bin+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := runs("-n", script); err != nil {
+		t.Fatalf("sh -n: %v\n%s\n%s", err, out, text)
+	}
+	unchanged := func(before map[string]string) {
+		t.Helper()
+		for node, vms := range before {
+			if now, _ := os.ReadFile(filepath.Join(hosts, node)); string(now) != vms {
+				t.Errorf("%s has %q, want %q", node, now, vms)
+			}
+		}
+	}
+
+	before := place(p.c)
+	if out, err := runs(script); err == nil || !strings.Contains(out, "This carries out 3 migrations in 3 steps. Read it") {
+		t.Errorf("without --yes: %v\n%s", err, out)
+	}
+	unchanged(before)
+
+	write(filepath.Join(hosts, "refuse"), "", 0o666)
+	if out, err := runs(script, "--yes"); err == nil || !strings.Contains(out, "stopped: 1 of the moves of step 1 failed") || strings.Contains(out, "step 2") {
+		t.Errorf("with a migration that fails: %v\n%s", err, out)
+	}
+	unchanged(before)
+	if err := os.Remove(filepath.Join(hosts, "refuse")); err != nil {
+		t.Fatal(err)
+	}
+
+	if out, err := runs(script, "--yes"); err != nil || !strings.HasSuffix(out, "done: every VM is in its place\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	after := map[string]string{}
+	for n, vms := range p.end.Hosted() {
+		after[p.c.Nodes[n].Name] = ""
+		for _, v := range vms {
+			after[p.c.Nodes[n].Name] += p.c.VMs[v].Name + "\n"
+		}
+	}
+	unchanged(after)
+
+	if out, err := runs(script, "--yes"); err == nil || !strings.Contains(out, "does not run on root@n2.example.org; make a new snapshot") {
+		t.Errorf("a second time: %v\n%s", err, out)
+	}
+	unchanged(after)
+	if _, err := os.Stat(filepath.Join(bin, "pwned")); err == nil {
+		t.Error("the shell ran a part of a name")
+	}
+}
+
+// A step of many moves is made in groups; each move is still waited for.
+func TestVirshScriptsStartFewAtOnce(t *testing.T) {
+	s, err := snapshot.Read(largeCluster(200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := propose(s, placement.DefaultBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.virsh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, running := 0, 0
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "virsh ") {
+			running++
+		}
+		if strings.HasPrefix(line, "wait ") {
+			running--
+		}
+		most = max(most, running)
+	}
+	if len(p.plan.Actions) < 20 || most != migrationsAtOnce || running != 0 {
+		t.Errorf("%d moves, at most %d at once, %d never waited for", len(p.plan.Actions), most, running)
+	}
+}
+
+func TestAmountsInWords(t *testing.T) {
+	for b, want := range map[cluster.Bytes]string{
+		0: "0B", 1000: "1kB", 512 * cluster.MiB: "512MiB", cluster.GiB: "1GiB", 258560 * cluster.MiB: "252.5GiB", 10*cluster.GiB + 1: "10GiB",
+	} {
+		if got := inWords(b); got != want {
+			t.Errorf("%d: %s, want %s", b, got, want)
+		}
+	}
+	got := excess(cluster.Memory, cluster.Of(0, 10*cluster.GiB+1), cluster.Of(0, 10*cluster.GiB))
+	if want := "memory 10737418241B of 10GiB"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestNamesOfHosts(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"kvm1": true, "kvm1.example.org": true, "root@kvm1": true, "10.0.0.1": true, "kvm1:2222": true, "[fd00::1]": true,
+		"": false, "-oProxyCommand=x": false, "a b": false, "kvm1/session": false, "kvm1?command=x": false, "kvm1\n": false,
+		"a@b@c": false, "fd00::1": false, "-x@kvm1": false, "kvm1#": false, "$(x)": false,
+	} {
+		if hostName.MatchString(name) != ok {
+			t.Errorf("%q: %v, want %v", name, !ok, ok)
+		}
+	}
+}
+
+func TestDotQuotesNames(t *testing.T) {
+	text, err := cycle(t).dot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"1: --yes & ` + "`b`" + ` *, 2B\nstep 1"`; !strings.Contains(string(text), want) {
+		t.Errorf("no %s in\n%s", want, text)
+	}
+	if want := `it's $(touch pwned) \"x\"; #\\`; !strings.Contains(string(text), want) {
+		t.Errorf("no %s in\n%s", want, text)
+	}
+}
+
+// largeCluster is a snapshot of nodes with ten VMs each, of which every
+// eighth is overloaded.
+func largeCluster(nodes int) []byte {
+	c := &cluster.Configuration{}
+	for n := range nodes {
+		c.Nodes = append(c.Nodes, cluster.Node{ID: cluster.NodeID(n), Name: fmt.Sprintf("node%d", n), Capacity: cluster.Of(7*cluster.Core, 32*cluster.GiB)})
+		for i := range 10 {
+			demand := cluster.Millicores(400 + 50*((n+i)%5))
+			if n%8 == 0 {
+				demand += 250
+			}
+			c.VMs = append(c.VMs, cluster.VM{
+				ID: cluster.VMID(len(c.VMs)), Name: fmt.Sprintf("vm-%d", len(c.VMs)), VCPUs: 1,
+				Demand: cluster.Of(demand, cluster.Bytes(1+i%3)*cluster.GiB),
+			})
+			c.Host = append(c.Host, int32(n))
+		}
+	}
+	text, err := c.JSON()
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// One second for 1000 nodes and 10,000 VMs is what we promise an operator; the
+// benchmark says how much of it is used.
+func BenchmarkPlan1000Nodes(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "large.json")
+	if err := os.WriteFile(file, largeCluster(1000), 0o666); err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	for b.Loop() {
+		var stdout, stderr bytes.Buffer
+		if code := run(b.Context(), []string{"plan", file}, &stdout, &stderr); code != 0 {
+			b.Fatal(stderr.String())
+		}
+	}
+	b.ReportMetric(time.Since(began).Seconds()/float64(b.N), "s/plan")
+}
