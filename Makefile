@@ -1,4 +1,4 @@
-# What developers run. Everything needs Go and nothing else.
+# What developers run. Everything needs Go; the race detector a C compiler too.
 TOOL = go tool -modfile=tools/go.mod
 
 .PHONY: all build test race lint format bench

@@ -3,6 +3,8 @@ package experiment
 import (
 	"cmp"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -176,7 +178,7 @@ func (w *world) start() {
 	s := &w.spec.Scenario
 	law := s.Workload.Law
 	if s.Workload.recorded() {
-		law += ":" + s.Workload.Traces
+		law += ":" + path.Base(filepath.ToSlash(s.Workload.Traces)) // wherever it is on this machine
 	}
 	w.sink.Record(trace.Header{
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,

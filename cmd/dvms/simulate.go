@@ -70,8 +70,8 @@ can't be used.`,
 		Example: `  dvms simulate
   dvms simulate --hosts 1024 --strategy dvms
   dvms simulate examples/one-rack.yaml --seed 1,2,3 --json
-  dvms simulate --workload planetlab:traces/20110303 --hosts 200 --vms 1052 --duration 24h
-  dvms simulate --workload bitbrains:traces/rnd --hosts 60 --vms 100 --cores 33 --memory 512GiB`,
+  dvms simulate examples/planetlab.yaml --workload planetlab:traces/20110303
+  dvms simulate examples/bitbrains.yaml --workload bitbrains:traces/rnd`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f.set = c.Flags()

@@ -22,7 +22,9 @@
   // Ticks need no more digits than tell them apart.
   function ticks(values) {
     const step = values.length > 1 ? Math.abs(values[1] - values[0]) : 1;
-    const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
+    let digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9)));
+    const scaled = step * Math.pow(10, digits);
+    if (Math.abs(scaled - Math.round(scaled)) > 1e-6) digits++; // a step of 2.5
     return values.map((v) => {
       const [whole, part] = v.toFixed(digits).split(".");
       const grouped = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;
@@ -30,12 +32,15 @@
     });
   }
 
-  // On a logarithmic axis 1, 2 and 5 are enough to read by.
+  // On a logarithmic axis 1, 2 and 5 are enough to read by, and 1 if it is long.
   function logTicks(values) {
+    const known = values.filter((v) => v !== null && v > 0);
+    const decades = known.length ? Math.log10(known[known.length - 1] / known[0]) : 0;
+    const firsts = decades > 3.5 ? [1] : [1, 2, 5];
     return values.map((v) => {
       if (v === null) return "";
       const first = v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9));
-      return [1, 2, 5].some((n) => Math.abs(first - n) < 1e-6) ? String(Number(v.toPrecision(3))) : "";
+      return firsts.some((n) => Math.abs(first - n) < 1e-6) ? String(Number(v.toPrecision(3))) : "";
     });
   }
 
