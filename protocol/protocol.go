@@ -41,6 +41,8 @@
 //   - Members, epochs and leases replace identifiers that change on each step.
 //   - Exactly one of two partitions acts in a merge: the one with the lower ID.
 //   - A procedure that found nothing backs off before it is tried again.
+//   - A leader waits for Settings.Minimum members before it asks for a solution,
+//     as later versions of the original did.
 package protocol
 
 import (
