@@ -23,10 +23,11 @@ var layers = []struct {
 	reason string
 }{
 	{"cluster", nil, "the model is what everything else speaks of"},
-	{"placement", []string{"cluster"}, "a solver sees a configuration and nothing else"},
-	{"plan", []string{"cluster"}, "a plan must not depend on how its goal was found"},
-	{"plan/check", []string{"cluster", "plan"}, "a checker that shares code with what it checks shares its mistakes"},
-	{"snapshot", []string{"cluster", "plan"}, "what a file says does not depend on what is done about it"},
+	{"rule", []string{"cluster"}, "what is wanted does not depend on how it is reached"},
+	{"placement", []string{"cluster", "rule"}, "a solver sees a configuration and rules, and nothing else"},
+	{"plan", []string{"cluster", "rule"}, "a plan must not depend on how its goal was found"},
+	{"plan/check", []string{"cluster", "plan", "rule"}, "a checker that shares code with what it checks shares its mistakes"},
+	{"snapshot", []string{"cluster", "plan", "rule"}, "what a file says does not depend on what is done about it"},
 	{"monitor", []string{"cluster"}, "when to look is not what to do"},
 	{"overlay", []string{"cluster"}, "who is next does not depend on why"},
 	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
@@ -42,7 +43,7 @@ var layers = []struct {
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "internal/java", "experiment/injector"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

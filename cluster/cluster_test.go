@@ -17,10 +17,11 @@ func two() *Configuration {
 		return VM{ID: id, Name: fmt.Sprint("vm-", id), VCPUs: 1, Demand: Of(cpu, GiB), DirtyRate: 40e6}
 	}
 	return &Configuration{
-		Nodes: []Node{{7, "node7", "rennes", capacity}, {8, "node8", "nancy", capacity}},
+		Nodes: []Node{{ID: 7, Name: "node7", Site: "rennes", Capacity: capacity}, {ID: 8, Name: "node8", Site: "nancy", Capacity: capacity}},
 		VMs:   []VM{vm(0, 600), vm(1, 700), vm(2, 800)},
 		VJobs: []VJob{{"j1", Running, []int32{0, 1}}, {"j2", Sleeping, []int32{2}}},
 		Host:  []int32{0, 1, Nowhere},
+		State: []State{Running, Running, Sleeping},
 	}
 }
 
@@ -38,8 +39,11 @@ func TestViable(t *testing.T) {
 		{"disk", func(c *Configuration) { c.VMs[1].Demand[Disk] = int64(TiB) + 1 }, []int32{1}},
 		{"together", func(c *Configuration) { c.Host[1] = 0; c.Nodes[0].Capacity[CPU] = 1299 }, []int32{0}},
 		{"both", func(c *Configuration) { c.Nodes[0].Capacity, c.Nodes[1].Capacity = Resources{}, Resources{} }, []int32{0, 1}},
+		{"overcommitted", func(c *Configuration) { c.VMs[0].Demand[CPU] = 3000; c.Nodes[0].Overcommit[CPU] = 1500 }, nil},
+		{"overcommitted, a millicore too much", func(c *Configuration) { c.VMs[0].Demand[CPU] = 3001; c.Nodes[0].Overcommit[CPU] = 1500 }, []int32{0}},
+		{"undercommitted", func(c *Configuration) { c.Nodes[0].Overcommit[CPU] = 299 }, []int32{0}},
 		{"one that doesn't run asks for nothing", func(c *Configuration) { c.VMs[2].Demand[CPU] = 1e6 }, nil},
-		{"an empty node without capacity", func(c *Configuration) { c.Host[1] = Nowhere; c.Nodes[1].Capacity = Resources{} }, nil},
+		{"an empty node without capacity", func(c *Configuration) { c.Host[1] = Nowhere; c.State = nil; c.Nodes[1].Capacity = Resources{} }, nil},
 	} {
 		conf := two()
 		c.change(conf)
@@ -87,13 +91,23 @@ func TestValidate(t *testing.T) {
 		{`VM "vm-0" is on node number -2, and there are 2`, func(c *Configuration) { c.Host[0] = -2 }},
 		{"vjob 1 has no name", func(c *Configuration) { c.VJobs[1].Name = "" }},
 		{`vjob "j1" is there twice`, func(c *Configuration) { c.VJobs[1].Name = "j1" }},
-		{`vjob "j2" is in no known state, VJobState(4)`, func(c *Configuration) { c.VJobs[1].State = 4 }},
+		{`vjob "j2" is in no known state, State(4)`, func(c *Configuration) { c.VJobs[1].State = 4 }},
 		{`vjob "j1" has VM number 3, and there are 3`, func(c *Configuration) { c.VJobs[0].VMs[1] = 3 }},
 		{`vjob "j1" does not have its VMs in ascending order`, func(c *Configuration) { c.VJobs[0].VMs = []int32{1, 0} }},
 		{`vjob "j1" does not have its VMs in ascending order`, func(c *Configuration) { c.VJobs[0].VMs = []int32{0, 0} }},
 		{`VM "vm-1" is in vjob "j1" and in vjob "j2"`, func(c *Configuration) { c.VJobs[1].VMs = []int32{1} }},
-		{`vjob "j2" is sleeping, but its VM "vm-2" is not`, func(c *Configuration) { c.Host[2] = 0 }},
-		{`vjob "j1" is running, but its VM "vm-0" is not`, func(c *Configuration) { c.Host[0] = Nowhere }},
+		{`vjob "j2" is sleeping, but its VM "vm-2" is waiting`, func(c *Configuration) { c.State[2] = Waiting }},
+		{`vjob "j2" is sleeping, but its VM "vm-2" is waiting`, func(c *Configuration) { c.State = nil }},
+		{`VM "vm-2" is sleeping, and on node number 0`, func(c *Configuration) { c.Host[2] = 0 }},
+		{`VM "vm-0" is running, and on node number -1`, func(c *Configuration) { c.Host[0] = Nowhere }},
+		{`VM "vm-2" is in no known state, State(4)`, func(c *Configuration) { c.State[2] = 4 }},
+		{`3 VMs but 2 states`, func(c *Configuration) { c.State = c.State[:2] }},
+		{`3 VMs but 1 images`, func(c *Configuration) { c.Image = []int32{Nowhere} }},
+		{`VM "vm-0" has an image, but is running`, func(c *Configuration) { c.Image = []int32{0, Nowhere, Nowhere} }},
+		{`VM "vm-2" has its image on node number 2, and there are 2`, func(c *Configuration) { c.Image = []int32{Nowhere, Nowhere, 2} }},
+		{`VM "vm-1" is on node "node8", which is offline`, func(c *Configuration) { c.Nodes[1].State = Offline }},
+		{`node "node8" is in no known state, NodeState(3)`, func(c *Configuration) { c.Nodes[1].State = 3 }},
+		{`node "node7" offers -1 times its cpu; it is to be from 0.001 to 1000`, func(c *Configuration) { c.Nodes[0].Overcommit[CPU] = -1000 }},
 	} {
 		conf := two()
 		c.change(conf)
@@ -137,8 +151,13 @@ func drawConfiguration(t *rapid.T) *Configuration {
 			ID:       NodeID(n),
 			Name:     fmt.Sprint("node", n, suffix.Draw(t, "suffix")),
 			Site:     suffix.Draw(t, "site"),
+			Rack:     suffix.Draw(t, "rack"),
 			Capacity: resources("capacity"),
+			State:    NodeState(rapid.IntRange(0, 1).Draw(t, "node state")),
 		})
+		if node := &c.Nodes[n]; rapid.Bool().Draw(t, "overcommitted") && node.Capacity[Disk] < 100 {
+			node.Overcommit[Disk] = rapid.Int64Range(1, MostOvercommit).Draw(t, "ratio")
+		}
 	}
 	for v := range rapid.IntRange(0, 20).Draw(t, "VMs") {
 		c.VMs = append(c.VMs, VM{
@@ -151,7 +170,7 @@ func drawConfiguration(t *rapid.T) *Configuration {
 		c.Host = append(c.Host, rapid.Int32Range(Nowhere, int32(len(c.Nodes)-1)).Draw(t, "host"))
 	}
 	for j := range rapid.IntRange(0, 3).Draw(t, "vjobs") {
-		job := VJob{Name: fmt.Sprint("j", j), State: VJobState(rapid.IntRange(0, 3).Draw(t, "state"))}
+		job := VJob{Name: fmt.Sprint("j", j), State: State(rapid.IntRange(0, 3).Draw(t, "state"))}
 		for v := j; v < len(c.VMs); v += 3 {
 			if (c.Host[v] != Nowhere) == (job.State == Running) {
 				job.VMs = append(job.VMs, int32(v))
@@ -159,7 +178,36 @@ func drawConfiguration(t *rapid.T) *Configuration {
 		}
 		c.VJobs = append(c.VJobs, job)
 	}
+	drawStates(t, c)
 	return c
+}
+
+// drawStates gives states to the VMs that do not run, and images to those that
+// sleep. State and Image stay nil if they say nothing.
+func drawStates(t *rapid.T, c *Configuration) {
+	states, images := make([]State, len(c.VMs)), make([]int32, len(c.VMs))
+	for v, h := range c.Host {
+		states[v] = Running
+		if h == Nowhere {
+			states[v] = rapid.SampledFrom([]State{Waiting, Sleeping, Terminated}).Draw(t, "state")
+		}
+	}
+	for _, j := range c.VJobs {
+		for _, v := range j.VMs {
+			states[v] = j.State
+		}
+	}
+	for v, state := range states {
+		if images[v] = Nowhere; state == Sleeping {
+			images[v] = rapid.Int32Range(Nowhere, int32(len(c.Nodes)-1)).Draw(t, "image")
+		}
+	}
+	if slices.Contains(states, Sleeping) || slices.Contains(states, Terminated) {
+		c.State = states
+	}
+	if slices.ContainsFunc(images, func(n int32) bool { return n != Nowhere }) {
+		c.Image = images
+	}
 }
 
 // Usage agrees with asking each node for its VMs.
@@ -175,8 +223,8 @@ func TestUsageIsTheSumOfHosted(t *testing.T) {
 			if sum != usage[n] {
 				t.Fatalf("node %d: usage %v, its VMs ask for %v", n, usage[n], sum)
 			}
-			if over := slices.Contains(c.Overloaded(), int32(n)); over == sum.Within(c.Nodes[n].Capacity) {
-				t.Fatalf("node %d: %v of %v, overloaded %v", n, sum, c.Nodes[n].Capacity, over)
+			if over := slices.Contains(c.Overloaded(), int32(n)); over == sum.Within(c.Nodes[n].Offer()) {
+				t.Fatalf("node %d: %v of %v, overloaded %v", n, sum, c.Nodes[n].Offer(), over)
 			}
 		}
 	})

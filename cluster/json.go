@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +33,16 @@ func (e *FormatError) Unwrap() error { return e.Err }
 // The objects of the JSON form, as they are written.
 type (
 	nodeJSON struct {
-		Name    string         `json:"name"`
-		Site    string         `json:"site,omitempty"`
-		CPU     Millicores     `json:"cpu"`
-		Memory  Bytes          `json:"memory"`
-		Network BytesPerSecond `json:"network,omitempty"`
-		Disk    Bytes          `json:"disk,omitempty"`
+		Name       string             `json:"name"`
+		Site       string             `json:"site,omitempty"`
+		Room       string             `json:"room,omitempty"`
+		Rack       string             `json:"rack,omitempty"`
+		CPU        Millicores         `json:"cpu"`
+		Memory     Bytes              `json:"memory"`
+		Network    BytesPerSecond     `json:"network,omitempty"`
+		Disk       Bytes              `json:"disk,omitempty"`
+		Overcommit map[string]float64 `json:"overcommit,omitempty"`
+		State      *NodeState         `json:"state,omitempty"`
 	}
 	vmJSON struct {
 		Name      string         `json:"name"`
@@ -47,11 +53,13 @@ type (
 		Disk      Bytes          `json:"disk,omitempty"`
 		DirtyRate BytesPerSecond `json:"dirty_rate,omitempty"`
 		Node      string         `json:"node,omitempty"`
+		State     *State         `json:"state,omitempty"`
+		Image     string         `json:"image,omitempty"`
 	}
 	vjobJSON struct {
-		Name  string    `json:"name"`
-		State VJobState `json:"state"`
-		VMs   []string  `json:"vms"`
+		Name  string   `json:"name"`
+		State State    `json:"state"`
+		VMs   []string `json:"vms"`
 	}
 )
 
@@ -64,13 +72,25 @@ func (c *Configuration) JSON() ([]byte, error) {
 	}
 	var nodes, vms, vjobs []any
 	for _, n := range c.Nodes {
-		if !utf8.ValidString(n.Name + n.Site) {
-			return nil, fmt.Errorf("the name of node %q, or its site, is not UTF-8", n.Name)
+		if !utf8.ValidString(n.Name + n.Site + n.Room + n.Rack) {
+			return nil, fmt.Errorf("the name of node %q, or of where it stands, is not UTF-8", n.Name)
 		}
-		nodes = append(nodes, nodeJSON{
-			n.Name, n.Site,
-			n.Capacity.CPU(), n.Capacity.Memory(), BytesPerSecond(n.Capacity[Network]), Bytes(n.Capacity[Disk]),
-		})
+		j := nodeJSON{
+			n.Name, n.Site, n.Room, n.Rack,
+			n.Capacity.CPU(), n.Capacity.Memory(), BytesPerSecond(n.Capacity[Network]), Bytes(n.Capacity[Disk]), nil, nil,
+		}
+		for r, ratio := range n.Overcommit {
+			if ratio != 0 {
+				if j.Overcommit == nil {
+					j.Overcommit = map[string]float64{}
+				}
+				j.Overcommit[Resource(r).String()] = float64(ratio) / Even
+			}
+		}
+		if n.State != Online {
+			j.State = &n.State
+		}
+		nodes = append(nodes, j)
 	}
 	for v, vm := range c.VMs {
 		if !utf8.ValidString(vm.Name) {
@@ -78,10 +98,16 @@ func (c *Configuration) JSON() ([]byte, error) {
 		}
 		j := vmJSON{
 			vm.Name, vm.VCPUs, vm.Demand.CPU(), vm.Demand.Memory(),
-			BytesPerSecond(vm.Demand[Network]), Bytes(vm.Demand[Disk]), vm.DirtyRate, "",
+			BytesPerSecond(vm.Demand[Network]), Bytes(vm.Demand[Disk]), vm.DirtyRate, "", nil, "",
 		}
 		if h := c.Host[v]; h != Nowhere {
 			j.Node = c.Nodes[h].Name
+		}
+		if state := c.StateOf(int32(v)); state == Sleeping || state == Terminated {
+			j.State = &state
+		}
+		if n := c.ImageOf(int32(v)); n != Nowhere {
+			j.Image = c.Nodes[n].Name
 		}
 		vms = append(vms, j)
 	}
@@ -130,14 +156,17 @@ func writeList(text *bytes.Buffer, key string, list []any) {
 //
 //	{
 //	  "version": 1,
-//	  "nodes": [{"name": "node0", "site": "rennes", "cpu": "7 cores", "memory": "32GiB"}],
+//	  "nodes": [{"name": "node0", "site": "rennes", "room": "2", "rack": "b", "cpu": "7 cores",
+//	             "memory": "32GiB", "overcommit": {"cpu": 1.5}, "state": "draining"}],
 //	  "vms": [{"name": "vm-0", "vcpus": 1, "cpu": "0.6 cores", "memory": "1GiB",
-//	           "dirty_rate": "40MB/s", "node": "node0"}],
+//	           "dirty_rate": "40MB/s", "node": "node0"},
+//	          {"name": "vm-1", "cpu": "1 core", "memory": "1GiB", "state": "sleeping", "image": "node0"}],
 //	  "vjobs": [{"name": "j1", "state": "running", "vms": ["vm-0"]}]
 //	}
 //
-// A node's site, a VM's vcpus (then 1), dirty_rate and node (then it does not
-// run), the network and the disk of both, and the vjobs may be left out. The
+// Only names, cpu and memory have to be there. A node is online, and not
+// overcommitted; a VM has one vCPU. A VM that has a node runs, and one without
+// waits unless it, or its vjob, is said to sleep or to have terminated. The
 // IDs of nodes and VMs are their indices.
 //
 // The Configuration is valid, but need not be viable. An error is a
@@ -184,6 +213,8 @@ type parser struct {
 
 	// Names may be used before what they name: vms may come before nodes.
 	hosts   []reference // by VM; no name if it does not run
+	images  []reference // by VM; no name if there is none
+	states  []*State    // by VM; nil if nothing is said
 	members []reference // of all vjobs
 }
 
@@ -238,11 +269,19 @@ func (p *parser) node() error {
 			node.Name, err = p.name("node", p.nodes, int32(len(p.c.Nodes)))
 		case "site":
 			node.Site, err = p.string()
+		case "room":
+			node.Room, err = p.string()
+		case "rack":
+			node.Rack, err = p.string()
+		case "state":
+			err = p.state(&node.State)
+		case "overcommit":
+			err = p.object(func(key string) error { return p.ratio(key, &node.Overcommit) })
 		default:
 			if known, err := p.resource(key, &node.Capacity); known {
 				return err
 			}
-			err = p.unknown(key, "name, site, cpu, memory, network and disk")
+			err = p.unknown(key, "name, site, room, rack, cpu, memory, network, disk, overcommit and state")
 		}
 		return err
 	}, "name", "cpu", "memory")
@@ -252,7 +291,8 @@ func (p *parser) node() error {
 
 func (p *parser) vm() error {
 	vm := VM{ID: VMID(len(p.c.VMs)), VCPUs: 1}
-	var host reference
+	var host, image reference
+	var state *State
 	err := p.object(func(key string) (err error) {
 		switch key {
 		case "name":
@@ -265,16 +305,23 @@ func (p *parser) vm() error {
 			vm.DirtyRate = BytesPerSecond(rate)
 		case "node":
 			host, err = p.reference()
+		case "image":
+			image, err = p.reference()
+		case "state":
+			state = new(State)
+			err = p.state(state)
 		default:
 			if known, err := p.resource(key, &vm.Demand); known {
 				return err
 			}
-			err = p.unknown(key, "name, vcpus, cpu, memory, network, disk, dirty_rate and node")
+			err = p.unknown(key, "name, vcpus, cpu, memory, network, disk, dirty_rate, node, state and image")
 		}
 		return err
 	}, "name", "cpu", "memory")
 	p.c.VMs = append(p.c.VMs, vm)
 	p.hosts = append(p.hosts, host)
+	p.images = append(p.images, image)
+	p.states = append(p.states, state)
 	return err
 }
 
@@ -286,10 +333,7 @@ func (p *parser) vjob() error {
 		case "name":
 			job.Name, err = p.name("vjob", p.vjobs, int32(at))
 		case "state":
-			var state string
-			if state, err = p.string(); err == nil {
-				err = p.wrap(job.State.UnmarshalText([]byte(state)))
-			}
+			err = p.state(&job.State)
 		case "vms":
 			err = p.list(func() error {
 				vm, err := p.reference()
@@ -309,16 +353,20 @@ func (p *parser) vjob() error {
 // resolve looks up the names of hosts and of vjobs' VMs.
 func (p *parser) resolve() error {
 	p.c.Host = make([]int32, len(p.c.VMs))
-	for v, host := range p.hosts {
-		if host == (reference{}) {
-			p.c.Host[v] = Nowhere
-			continue
+	images := make([]int32, len(p.c.VMs))
+	asleep := false
+	for v := range p.c.VMs {
+		var err error
+		if p.c.Host[v], err = p.lookup(p.hosts[v], v, "is on"); err != nil {
+			return err
 		}
-		n, ok := p.nodes[host.name]
-		if !ok {
-			return p.errorAt(host.offset, fmt.Errorf("VM %q is on node %q, which is not among the nodes", p.c.VMs[v].Name, host.name))
+		if images[v], err = p.lookup(p.images[v], v, "has its image on"); err != nil {
+			return err
 		}
-		p.c.Host[v] = n
+		asleep = asleep || images[v] != Nowhere
+	}
+	if asleep {
+		p.c.Image = images
 	}
 	job := make(map[int32]string)
 	for _, member := range p.members {
@@ -326,6 +374,7 @@ func (p *parser) resolve() error {
 		v, ok := p.vms[member.name]
 		other, taken := job[v]
 		running := ok && p.c.Host[v] != Nowhere
+		said := ok && p.states[v] != nil && *p.states[v] != j.State
 		switch {
 		case !ok:
 			return p.errorAt(member.offset, fmt.Errorf("VM %q of vjob %q is not among the VMs", member.name, j.Name))
@@ -337,17 +386,49 @@ func (p *parser) resolve() error {
 			return p.errorAt(member.offset, fmt.Errorf("vjob %q is %s, but its VM %q runs on a node", j.Name, j.State, member.name))
 		case !running && j.State == Running:
 			return p.errorAt(member.offset, fmt.Errorf("vjob %q is running, but its VM %q is on no node", j.Name, member.name))
+		case said:
+			return p.errorAt(member.offset, fmt.Errorf("vjob %q is %s, but its VM %q is %s", j.Name, j.State, member.name, *p.states[v]))
 		}
+		p.states[v] = &j.State
 		job[v] = j.Name
 		j.VMs = append(j.VMs, v)
 	}
 	for i := range p.c.VJobs {
 		slices.Sort(p.c.VJobs[i].VMs)
 	}
+	p.setStates()
 	if err := p.c.Validate(); err != nil {
 		return p.wrap(err)
 	}
 	return nil
+}
+
+// lookup returns the node that r names, or Nowhere if it names none.
+func (p *parser) lookup(r reference, v int, does string) (int32, error) {
+	if r == (reference{}) {
+		return Nowhere, nil
+	}
+	n, ok := p.nodes[r.name]
+	if !ok {
+		return Nowhere, p.errorAt(r.offset, fmt.Errorf("VM %q %s node %q, which is not among the nodes", p.c.VMs[v].Name, does, r.name))
+	}
+	return n, nil
+}
+
+// setStates sets the states of the VMs if hosts do not tell all.
+func (p *parser) setStates() {
+	states := make([]State, len(p.c.VMs))
+	needed := false
+	for v := range states {
+		states[v] = p.c.StateOf(int32(v))
+		if p.states[v] != nil {
+			needed = needed || *p.states[v] != states[v]
+			states[v] = *p.states[v]
+		}
+	}
+	if needed {
+		p.c.State = states
+	}
 }
 
 // object reads an object: for each key, field reads the value. The required
@@ -459,6 +540,34 @@ func (p *parser) resource(key string, r *Resources) (known bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// state reads the name of a state.
+func (p *parser) state(to encoding.TextUnmarshaler) error {
+	name, err := p.string()
+	if err != nil {
+		return err
+	}
+	return p.wrap(to.UnmarshalText([]byte(name)))
+}
+
+// ratio reads how much of a resource is offered for what there is.
+func (p *parser) ratio(key string, to *Ratios) error {
+	token, err := p.token()
+	if err != nil {
+		return err
+	}
+	r := slices.Index(resourceNames[:], key)
+	if r < 0 {
+		return p.unknown(key, "cpu, memory, network and disk")
+	}
+	number, _ := token.(json.Number)
+	ratio, err := strconv.ParseFloat(string(number), 64)
+	if err != nil || !(ratio >= 1.0/Even && ratio <= MostOvercommit/Even) {
+		return p.errorf("%s is not a ratio from %v to %d", describe(token), 1.0/Even, MostOvercommit/Even)
+	}
+	to[r] = int64(math.Round(ratio * Even))
+	return nil
 }
 
 func (p *parser) amount(to *int64, q quantity) error {

@@ -20,7 +20,7 @@ const twoJSON = `{
   "vms": [
     {"name":"vm-0","vcpus":1,"cpu":"0.6 cores","memory":"1GiB","dirty_rate":"40MB/s","node":"node7"},
     {"name":"vm-1","vcpus":1,"cpu":"0.7 cores","memory":"1GiB","dirty_rate":"40MB/s","node":"node8"},
-    {"name":"vm-2","vcpus":1,"cpu":"0.8 cores","memory":"1GiB","dirty_rate":"40MB/s"}
+    {"name":"vm-2","vcpus":1,"cpu":"0.8 cores","memory":"1GiB","dirty_rate":"40MB/s","state":"sleeping"}
   ],
   "vjobs": [
     {"name":"j1","state":"running","vms":["vm-0","vm-1"]},
@@ -100,7 +100,7 @@ func TestFromJSONErrors(t *testing.T) {
 		{replaced(`"version": 1,`, `"version": 1, "version": 1,`), `line 2: key "version" is there twice`},
 		{replaced(`"version": 1,`, `"version": 1`), `line 3: invalid character '"' after object key:value pair`},
 		{replaced(`"sleeping","vms":["vm-2"]}`, `"sleeping","vms":["vm-2"]},`), `line 15: invalid character ']' looking for beginning of value`},
-		{replaced(`"nancy"`, `"nancy","rack":3`), `line 5: unknown key "rack"; there are name, site, cpu, memory, network and disk`},
+		{replaced(`"nancy"`, `"nancy","aisle":3`), `line 5: unknown key "aisle"; there are name, site, room, rack, cpu, memory, network, disk, overcommit and state`},
 		{replaced(`"nancy"`, `null`), "line 5: null is not a string"},
 		{replaced(`{"name":"node8",`, `{`), `line 5: "name" is missing; there are cpu, disk, memory, network, site`},
 		{replaced(`{"name":"node8"`, `{"name":""`), "line 5: a node has an empty name"},
@@ -111,7 +111,7 @@ func TestFromJSONErrors(t *testing.T) {
 		{replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpus":[]`), `line 10: "[" is not a whole number from 0 to 2147483647`},
 		{
 			replaced(`"name":"vm-2","vcpus":1`, `"name":"vm-2","vcpu":1`),
-			`line 10: unknown key "vcpu"; there are name, vcpus, cpu, memory, network, disk, dirty_rate and node`,
+			`line 10: unknown key "vcpu"; there are name, vcpus, cpu, memory, network, disk, dirty_rate, node, state and image`,
 		},
 		{
 			replaced(`"0.8 cores"`, `"-0.8 cores"`),
@@ -121,7 +121,7 @@ func TestFromJSONErrors(t *testing.T) {
 		{replaced(`"0.8 cores",`, `"9223372036854775 cores",`), `line 16: the VMs up to "vm-2" ask for too much cpu to count`},
 		{replaced(`"node":"node8"`, `"node":"node9"`), `line 9: VM "vm-1" is on node "node9", which is not among the nodes`},
 		{replaced(`"node":"node8"`, `"node":""`), `line 9: VM "vm-1" is on node "", which is not among the nodes`},
-		{replaced(`"running"`, `"run"`), `line 13: "run" is not a state of a vjob; the states are waiting, running, sleeping and terminated`},
+		{replaced(`"running"`, `"run"`), `line 13: "run" is not a state of a VM or vjob; the states are waiting, running, sleeping and terminated`},
 		{replaced(`"name":"j2"`, `"name":"j1"`), `line 14: vjob "j1" is there twice`},
 		{replaced(`"name":"j2"`, `"name":""`), `line 14: a vjob has an empty name`},
 		{replaced(`"name":"j2"`, `"name":"j2","nodes":[]`), `line 14: unknown key "nodes"; there are name, state and vms`},
@@ -129,7 +129,13 @@ func TestFromJSONErrors(t *testing.T) {
 		{replaced(`["vm-2"]`, `["vm-3"]`), `line 14: VM "vm-3" of vjob "j2" is not among the VMs`},
 		{replaced(`["vm-2"]`, `["vm-2","vm-2"]`), `line 14: VM "vm-2" is in vjob "j2" twice`},
 		{replaced(`["vm-2"]`, `["vm-1"]`), `line 14: VM "vm-1" is in vjob "j1" and in vjob "j2"`},
-		{replaced(`"sleeping"`, `"running"`), `line 14: vjob "j2" is running, but its VM "vm-2" is on no node`},
+		{replaced(`"sleeping","vms"`, `"running","vms"`), `line 14: vjob "j2" is running, but its VM "vm-2" is on no node`},
+		{replaced(`"sleeping","vms"`, `"waiting","vms"`), `line 14: vjob "j2" is waiting, but its VM "vm-2" is sleeping`},
+		{replaced(`"state":"sleeping"}`, `"state":"sleeping","image":"node9"}`), `line 10: VM "vm-2" has its image on node "node9", which is not among the nodes`},
+		{replaced(`"node":"node8"}`, `"state":"sleeping"}`), `line 13: vjob "j1" is running, but its VM "vm-1" is on no node`},
+		{replaced(`"disk":"1TiB"},`, `"disk":"1TiB","overcommit":{"cpu":0}},`), `line 4: 0 is not a ratio from 0.001 to 1000`},
+		{replaced(`"disk":"1TiB"},`, `"disk":"1TiB","overcommit":{"ram":2}},`), `line 4: unknown key "ram"; there are cpu, memory, network and disk`},
+		{replaced(`"disk":"1TiB"},`, `"disk":"1TiB","state":"down"},`), `line 4: "down" is not a state of a node; the states are online, draining and offline`},
 		{replaced(`"running"`, `"waiting"`), `line 13: vjob "j1" is waiting, but its VM "vm-0" runs on a node`},
 		{replaced(`"nancy"`, "\"\xff\""), "line 5: the text is not UTF-8"},
 	} {
@@ -144,8 +150,8 @@ func TestFromJSONErrors(t *testing.T) {
 func TestJSONErrors(t *testing.T) {
 	for want, change := range map[string]func(c *Configuration){
 		"3 VMs but 0 hosts": func(c *Configuration) { c.Host = nil },
-		`the name of node "\xff", or its site, is not UTF-8`:  func(c *Configuration) { c.Nodes[0].Name = "\xff" },
-		`the name of node "node7", or its site, is not UTF-8`: func(c *Configuration) { c.Nodes[0].Site = "\xff" },
+		`the name of node "\xff", or of where it stands, is not UTF-8`:  func(c *Configuration) { c.Nodes[0].Name = "\xff" },
+		`the name of node "node7", or of where it stands, is not UTF-8`: func(c *Configuration) { c.Nodes[0].Site = "\xff" },
 		`the name of VM "\xff" is not UTF-8`:                  func(c *Configuration) { c.VMs[0].Name = "\xff" },
 		`the name of vjob "\xff" is not UTF-8`:                func(c *Configuration) { c.VJobs[0].Name = "\xff" },
 	} {

@@ -42,6 +42,27 @@ func (r Resources) CPU() Millicores { return Millicores(r[CPU]) }
 // Memory returns the memory part of r.
 func (r Resources) Memory() Bytes { return Bytes(r[Memory]) }
 
+// Even is the ratio of a node that offers what it has, and MostOvercommit the
+// largest one.
+const (
+	Even           = 1000
+	MostOvercommit = 1000 * Even
+)
+
+// Ratios says, for each resource, how much of it a node offers for what it
+// has, in thousandths. 0 stands for Even.
+type Ratios [NumResources]int64
+
+// Of returns what is offered of capacity, rounded down.
+func (o Ratios) Of(capacity Resources) Resources {
+	for i, ratio := range o {
+		if ratio != 0 {
+			capacity[i] = capacity[i]/Even*ratio + capacity[i]%Even*ratio/Even
+		}
+	}
+	return capacity
+}
+
 // Plus returns r + o.
 func (r Resources) Plus(o Resources) Resources {
 	for i := range r {

@@ -86,7 +86,7 @@ func newMaker(c *cluster.Configuration, goal []int32) (*maker, error) {
 	}
 	end := make([]cluster.Resources, len(c.Nodes)) // room at the goal
 	for n := range c.Nodes {
-		m.free[n], end[n] = c.Nodes[n].Capacity, c.Nodes[n].Capacity
+		m.free[n], end[n] = c.Nodes[n].Offer(), c.Nodes[n].Offer()
 	}
 	for v, h := range c.Host {
 		if h != cluster.Nowhere {

@@ -12,11 +12,61 @@
 // switch of virtualized jobs", VTDC 2010.
 package plan
 
-import "github.com/dvms-project/dvms/cluster"
+import (
+	"fmt"
+	"slices"
 
-// Action is the live migration of one VM.
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// Kind is what an action does with its VM.
+type Kind uint8
+
+// The kinds of actions. All but migrations change the state of the VM (the
+// thesis behind DVMS, Figure 3).
+const (
+	Migrate Kind = iota // live, from one node to another
+	Suspend             // its memory is written to an image
+	Resume              // from its image
+	Run                 // it boots
+	Stop                // it is shut down, or its image is deleted
+)
+
+var kindNames = []string{"migrate", "suspend", "resume", "run", "stop"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// UnmarshalText reads the name of a kind.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames, string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not an action; there are migrate, suspend, resume, run and stop", text)
+	}
+	*k = Kind(i)
+	return nil
+}
+
+// Arrives reports whether the VM runs on the target after an action of kind k.
+func (k Kind) Arrives() bool { return k == Migrate || k == Resume || k == Run }
+
+// Leaves reports whether the VM may run on the source before an action of kind k:
+// it does before a migration or suspend, and may before a stop.
+func (k Kind) Leaves() bool { return k == Migrate || k == Suspend || k == Stop }
+
+// Action is what is done with one VM.
 type Action struct {
-	VM     cluster.VMID
+	Kind Kind
+	VM   cluster.VMID
+	// Source and Target are where a migration begins and ends. A suspend has the
+	// node that the VM runs on as both, and a run the one that it starts on. The
+	// source of a resume is the node that holds the image. A stop has the node that the
+	// VM runs on, or that holds its image, as both; a VM that waits needs no action
+	// to be terminated. If all nodes reach an image alike, Source is Target.
 	Source cluster.NodeID
 	Target cluster.NodeID
 	Memory cluster.Bytes // the size of the VM

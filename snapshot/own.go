@@ -98,7 +98,7 @@ func (o *ownReader) vm(v value, at place) {
 func (o *ownReader) vjob(v value, at place) {
 	o.known(v, at, "name", "state", "vms")
 	job := o.name(v, at, "vjob", o.vjobs)
-	var state cluster.VJobState
+	var state cluster.State
 	s, known := o.str(v, at, "state")
 	if known {
 		if err := state.UnmarshalText([]byte(s)); err != nil {

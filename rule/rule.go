@@ -1,0 +1,400 @@
+// Package rule holds what an operator asks of a placement beyond room for every
+// VM: rules such as "these replicas are on different nodes".
+//
+// A Rule only says what is wanted. How a placement that keeps it is found is
+// known to package placement, in which order actions keep it to package plan,
+// and whether it is kept to package plan/check, which shares no code with the
+// other two.
+//
+// # What the rules mean
+//
+// Only VMs that run count. "On" stands for the node that runs a VM.
+//
+//	Spread            no two of VMs are in the same Domain (a node, unless said otherwise)
+//	Gather            all of VMs are on one node
+//	Ban               none of VMs is on one of Nodes
+//	Fence             all of VMs are on Nodes
+//	Root              those of VMs that run at the start stay where they are
+//	Lonely            no other VM is on a node of one of VMs
+//	Among             all of VMs are on the nodes of one of Groups
+//	Split             VMs of different Sets are not on one node
+//	RunningCapacity   at most Max VMs are on Nodes together
+//	ResourceCapacity  the VMs on Nodes ask for at most Max of Resource together
+//	MaxOnline         at most Max of Nodes host VMs, or are kept on by an Online rule
+//	Preserve          each of VMs counts as asking for at least Max of Resource
+//	Overbook          each of Nodes offers Max thousandths of its capacity of Resource
+//	Offline           Nodes host nobody, so that they can be switched off
+//	Online            Nodes stay on, whether they host VMs or not
+//	MovesIn           at most Max actions bring a VM to each of Nodes
+//	MovesOut          at most Max actions take a VM away from each of Nodes
+//	Precedence        the actions on one of VMs end before those on the next begin
+//
+// Spread with Degraded asks for less if VMs are more than there are domains: then
+// no domain has more of them than an even spread gives it.
+//
+// # When they hold
+//
+// A rule holds at the end of a plan. With Always, it holds throughout: if it is
+// kept at the start, it is kept at each moment in between, where a VM that
+// moves counts on both nodes; if it is not, no action makes it worse. So Gather
+// with Always pins VMs that are together, and Among with Always keeps VMs in
+// their group. Root, MovesIn, MovesOut and Precedence speak of the plan itself;
+// Preserve, Overbook, Online and Offline of the end and of every arrival.
+//
+// A soft rule has a Weight: how many bytes of memory it is worth moving to keep it.
+// It is broken if that is cheaper, or if it cannot be kept. Rules that change
+// what nodes offer or VMs ask for, or that speak of the plan, cannot be soft:
+// see Kind.CanBeSoft.
+//
+// Source: the constraint catalogue of BtrPlace (F. Hermenier, J. Lawall and G.
+// Muller, "BtrPlace: A Flexible Consolidation Manager for Highly Available
+// Applications", IEEE TDSC 10(5), 2013).
+package rule
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+)
+
+// Kind is what a rule asks for.
+type Kind uint8
+
+// The kinds; the package doc says what they mean.
+const (
+	Spread Kind = iota
+	Gather
+	Ban
+	Fence
+	Root
+	Lonely
+	Among
+	Split
+	RunningCapacity
+	ResourceCapacity
+	MaxOnline
+	Preserve
+	Overbook
+	Offline
+	Online
+	MovesIn
+	MovesOut
+	Precedence
+	NumKinds
+)
+
+var kindNames = [NumKinds]string{
+	"spread", "gather", "ban", "fence", "root", "lonely", "among", "split", "running-capacity", "resource-capacity",
+	"max-online", "preserve", "overbook", "offline", "online", "moves-in", "moves-out", "precedence",
+}
+
+func (k Kind) String() string {
+	if k < NumKinds {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// UnmarshalText reads a kind's name.
+func (k *Kind) UnmarshalText(text []byte) error {
+	i := slices.Index(kindNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is not a kind of rule", text)
+	}
+	*k = Kind(i)
+	return nil
+}
+
+// Parts says which fields of a Rule a kind uses.
+type Parts struct {
+	VMs, Nodes, Sets, Groups, Resource, Max, Domain bool
+}
+
+var kindParts = [NumKinds]Parts{
+	Spread:           {VMs: true, Domain: true},
+	Gather:           {VMs: true},
+	Ban:              {VMs: true, Nodes: true},
+	Fence:            {VMs: true, Nodes: true},
+	Root:             {VMs: true},
+	Lonely:           {VMs: true},
+	Among:            {VMs: true, Groups: true},
+	Split:            {Sets: true},
+	RunningCapacity:  {Nodes: true, Max: true},
+	ResourceCapacity: {Nodes: true, Resource: true, Max: true},
+	MaxOnline:        {Nodes: true, Max: true},
+	Preserve:         {VMs: true, Resource: true, Max: true},
+	Overbook:         {Nodes: true, Resource: true, Max: true},
+	Offline:          {Nodes: true},
+	Online:           {Nodes: true},
+	MovesIn:          {Nodes: true, Max: true},
+	MovesOut:         {Nodes: true, Max: true},
+	Precedence:       {VMs: true},
+}
+
+// Parts returns which fields rules of kind k use. The others are to be empty.
+func (k Kind) Parts() Parts { return kindParts[k] }
+
+// CanBeSoft reports whether rules of kind k may have a weight.
+func (k Kind) CanBeSoft() bool { return k <= MaxOnline }
+
+// CanHoldAlways reports whether rules of kind k may hold throughout a plan or
+// at its end only. Of the others there is one reading.
+func (k Kind) CanHoldAlways() bool { return k <= MaxOnline && k != Root }
+
+// Rule is one thing that is asked for. VMs and nodes are indices into a
+// cluster.Configuration.
+type Rule struct {
+	Name     string
+	Kind     Kind
+	VMs      []int32 // in ascending order, each once; for Precedence, in its order
+	Nodes    []int32 // in ascending order, each once
+	Sets     [][]int32
+	Groups   [][]int32
+	Resource cluster.Resource
+	// Max is a number of VMs, nodes or actions, an amount of Resource, or a ratio
+	// in thousandths.
+	Max      int64
+	Domain   cluster.Domain
+	Degraded bool
+	Always   bool          // throughout a plan, not at its end only
+	Weight   cluster.Bytes // 0 if the rule is hard
+}
+
+// Hard reports whether r has to be kept.
+func (r *Rule) Hard() bool { return r.Weight == 0 }
+
+// Apply returns c with the demands and offers that the rules Preserve and
+// Overbook make of it: c itself if there are none. Nothing of c is changed.
+func Apply(c *cluster.Configuration, rules []Rule) *cluster.Configuration {
+	applied := c
+	for i := range rules {
+		r := &rules[i]
+		if r.Kind != Preserve && r.Kind != Overbook {
+			continue
+		}
+		if applied == c {
+			applied = c.Clone()
+		}
+		for _, v := range r.VMs {
+			demand := &applied.VMs[v].Demand
+			demand[r.Resource] = max(demand[r.Resource], r.Max)
+		}
+		for _, n := range r.Nodes {
+			applied.Nodes[n].Overcommit[r.Resource] = r.Max
+		}
+	}
+	return applied
+}
+
+// Validate returns everything that is wrong with rules for c: what is missing
+// or not used, indices that do not exist, and rules that contradict each other
+// whatever the placement. Each error names its rule.
+func Validate(c *cluster.Configuration, rules []Rule) []error {
+	k := &validator{c: c, names: map[string]bool{}}
+	for i := range rules {
+		k.rule(i, &rules[i])
+	}
+	if len(k.errors) == 0 {
+		k.contradictions(rules)
+	}
+	return k.errors
+}
+
+// validator collects what is wrong.
+type validator struct {
+	c      *cluster.Configuration
+	names  map[string]bool
+	errors []error
+}
+
+// Error is something wrong with one rule.
+type Error struct {
+	Rule int // its index
+	Name string
+	Text string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("rule %s: %s", e.Name, e.Text) }
+
+func (k *validator) wrong(i int, r *Rule, format string, args ...any) {
+	k.errors = append(k.errors, &Error{i, r.Name, fmt.Sprintf(format, args...)})
+}
+
+func (k *validator) rule(i int, r *Rule) {
+	if r.Kind >= NumKinds {
+		k.wrong(i, r, "it is of no known kind, %s", r.Kind)
+		return
+	}
+	if r.Name == "" {
+		k.wrong(i, r, "it has no name")
+	} else if k.names[r.Name] {
+		k.wrong(i, r, "there are two of this name")
+	}
+	k.names[r.Name] = true
+	uses := r.Kind.Parts()
+	k.members(i, r, "VMs", r.VMs, len(k.c.VMs), uses.VMs, r.Kind != Precedence)
+	k.members(i, r, "nodes", r.Nodes, len(k.c.Nodes), uses.Nodes, true)
+	k.lists(i, r, "sets", r.Sets, len(k.c.VMs), uses.Sets)
+	k.lists(i, r, "groups", r.Groups, len(k.c.Nodes), uses.Groups)
+	switch {
+	case !uses.Max && r.Max != 0:
+		k.wrong(i, r, "%s has no maximum", r.Kind)
+	case r.Max < 0:
+		k.wrong(i, r, "its maximum is %d", r.Max)
+	case r.Kind == Overbook && (r.Max == 0 || r.Max > cluster.MostOvercommit):
+		k.wrong(i, r, "its ratio is %v; it is to be from 0.001 to %d", float64(r.Max)/cluster.Even, cluster.MostOvercommit/cluster.Even)
+	}
+	if r.Resource >= cluster.NumResources || !uses.Resource && r.Resource != 0 {
+		k.wrong(i, r, "%s has no resource %v", r.Kind, r.Resource)
+	}
+	if r.Domain > cluster.Site || !uses.Domain && r.Domain != cluster.OneNode {
+		k.wrong(i, r, "%s has no domain %v", r.Kind, r.Domain)
+	}
+	if r.Degraded && r.Kind != Spread {
+		k.wrong(i, r, "only spread can be degraded")
+	}
+	if r.Always && !r.Kind.CanHoldAlways() {
+		k.wrong(i, r, "%s has no choice of when it holds", r.Kind)
+	}
+	if r.Weight < 0 || r.Weight > 0 && !r.Kind.CanBeSoft() {
+		k.wrong(i, r, "%s cannot have the weight %v", r.Kind, r.Weight)
+	}
+}
+
+func (k *validator) members(i int, r *Rule, what string, members []int32, count int, used, sorted bool) {
+	if !used {
+		if len(members) > 0 {
+			k.wrong(i, r, "%s has no %s", r.Kind, what)
+		}
+		return
+	}
+	if len(members) == 0 {
+		k.wrong(i, r, "it names no %s", what)
+	}
+	seen := map[int32]bool{}
+	for j, m := range members {
+		switch {
+		case m < 0 || int(m) >= count:
+			k.wrong(i, r, "it names number %d of the %s, and there are %d", m, what, count)
+		case seen[m]:
+			k.wrong(i, r, "it names one of the %s twice", what)
+		case sorted && j > 0 && m < members[j-1]:
+			k.wrong(i, r, "its %s are not in ascending order", what)
+		}
+		seen[m] = true
+	}
+}
+
+func (k *validator) lists(i int, r *Rule, what string, lists [][]int32, count int, used bool) {
+	if !used {
+		if len(lists) > 0 {
+			k.wrong(i, r, "%s has no %s", r.Kind, what)
+		}
+		return
+	}
+	least := 1
+	if what == "sets" {
+		least = 2
+	}
+	if len(lists) < least {
+		k.wrong(i, r, "it has %d %s, and is to have %d", len(lists), what, least)
+	}
+	seen := map[int32]bool{}
+	for _, list := range lists {
+		if len(list) == 0 {
+			k.wrong(i, r, "one of its %s is empty", what)
+		}
+		for j, m := range list {
+			switch {
+			case m < 0 || int(m) >= count:
+				k.wrong(i, r, "its %s name number %d, and there are %d", what, m, count)
+			case j > 0 && m <= list[j-1]:
+				k.wrong(i, r, "its %s are not in ascending order", what)
+			case seen[m] && what == "sets":
+				k.wrong(i, r, "its sets are not disjoint")
+			}
+			seen[m] = true
+		}
+	}
+}
+
+// contradictions finds pairs and groups of hard rules that leave a VM no node,
+// or ask two VMs to be together and apart.
+func (k *validator) contradictions(rules []Rule) {
+	k.noNode(rules)
+	k.togetherAndApart(rules)
+}
+
+// noNode finds the VMs that Ban, Fence, Offline and the states of nodes leave no
+// node. The rule that takes the last one is blamed.
+func (k *validator) noNode(rules []Rule) {
+	closed := make([]bool, len(k.c.Nodes))
+	for n := range k.c.Nodes {
+		closed[n] = k.c.Nodes[n].State != cluster.Online
+	}
+	for i := range rules {
+		if r := &rules[i]; r.Kind == Offline {
+			for _, n := range r.Nodes {
+				closed[n] = true
+			}
+		}
+	}
+	allowed := map[int32][]bool{}
+	blamed := map[int32]bool{}
+	for i := range rules {
+		r := &rules[i]
+		if r.Kind != Ban && r.Kind != Fence || !r.Hard() {
+			continue
+		}
+		named := make([]bool, len(k.c.Nodes))
+		for _, n := range r.Nodes {
+			named[n] = true
+		}
+		for _, v := range r.VMs {
+			if allowed[v] == nil {
+				allowed[v] = make([]bool, len(k.c.Nodes))
+				for n := range closed {
+					allowed[v][n] = !closed[n]
+				}
+			}
+			for n := range named {
+				if named[n] == (r.Kind == Ban) {
+					allowed[v][n] = false
+				}
+			}
+			if !blamed[v] && k.c.StateOf(v) == cluster.Running && !slices.Contains(allowed[v], true) {
+				blamed[v] = true
+				k.wrong(i, r, "with the rules before it, VM %q may be on no node", k.c.VMs[v].Name)
+			}
+		}
+	}
+}
+
+// togetherAndApart finds VMs that Gather wants together and Spread apart.
+func (k *validator) togetherAndApart(rules []Rule) {
+	gathered := map[int32][]int{} // by VM: the rules
+	for i := range rules {
+		if r := &rules[i]; r.Kind == Gather && r.Hard() {
+			for _, v := range r.VMs {
+				gathered[v] = append(gathered[v], i)
+			}
+		}
+	}
+	for i := range rules {
+		r := &rules[i]
+		if r.Kind != Spread || !r.Hard() || r.Degraded {
+			continue
+		}
+		first := map[int]int32{} // by Gather rule: a VM of r in it
+		for _, v := range r.VMs {
+			for _, g := range gathered[v] {
+				if u, twice := first[g]; twice {
+					k.wrong(i, r, "it wants VMs %q and %q apart, and rule %s wants them together", k.c.VMs[u].Name, k.c.VMs[v].Name, rules[g].Name)
+				} else {
+					first[g] = v
+				}
+			}
+		}
+	}
+}
