@@ -152,8 +152,8 @@ func TestJSONErrors(t *testing.T) {
 		"3 VMs but 0 hosts": func(c *Configuration) { c.Host = nil },
 		`the name of node "\xff", or of where it stands, is not UTF-8`:  func(c *Configuration) { c.Nodes[0].Name = "\xff" },
 		`the name of node "node7", or of where it stands, is not UTF-8`: func(c *Configuration) { c.Nodes[0].Site = "\xff" },
-		`the name of VM "\xff" is not UTF-8`:                  func(c *Configuration) { c.VMs[0].Name = "\xff" },
-		`the name of vjob "\xff" is not UTF-8`:                func(c *Configuration) { c.VJobs[0].Name = "\xff" },
+		`the name of VM "\xff" is not UTF-8`:                            func(c *Configuration) { c.VMs[0].Name = "\xff" },
+		`the name of vjob "\xff" is not UTF-8`:                          func(c *Configuration) { c.VJobs[0].Name = "\xff" },
 	} {
 		c := two()
 		change(c)
