@@ -155,7 +155,7 @@ func planSnapshot(f planFlags, file string, stdin io.Reader, stdout io.Writer) e
 func propose(s snapshot.Snapshot, budget int) (*proposal, error) {
 	c := s.Configuration
 	p := &proposal{snapshot: s, c: c, end: c}
-	p.result = placement.Repair(c, placement.Settings{Budget: budget, Reachable: func(host []int32) bool {
+	p.result = placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) bool {
 		latest, err := plan.Make(c, host)
 		if err == nil {
 			p.plan = latest // that of the placement that was reachable last is the answer
