@@ -15,34 +15,6 @@ import (
 	"github.com/dvms-project/dvms/plan"
 )
 
-// Viable returns an error that names the first thing wrong with host as a
-// placement of the VMs of c: a node that is overloaded, a VM that was started
-// or stopped.
-func Viable(c *cluster.Configuration, host []int32) error {
-	if len(host) != len(c.VMs) {
-		return fmt.Errorf("%d VMs but %d hosts", len(c.VMs), len(host))
-	}
-	use := make([]cluster.Resources, len(c.Nodes))
-	for v, n := range host {
-		if (n == cluster.Nowhere) != (c.Host[v] == cluster.Nowhere) {
-			return fmt.Errorf("VM %q runs in only one of the configurations", c.VMs[v].Name)
-		}
-		if n == cluster.Nowhere {
-			continue
-		}
-		if n < 0 || int(n) >= len(c.Nodes) {
-			return fmt.Errorf("VM %q is on node number %d, and there are %d", c.VMs[v].Name, n, len(c.Nodes))
-		}
-		use[n] = use[n].Plus(c.VMs[v].Demand)
-	}
-	for n, node := range c.Nodes {
-		if r, over := use[n].Exceeding(node.Capacity); over {
-			return fmt.Errorf("node %q is asked for %v and has %v: too little %v", node.Name, use[n], node.Capacity, r)
-		}
-	}
-	return nil
-}
-
 // ActionError says what is wrong with an action of a plan.
 type ActionError struct {
 	Index  int // in Plan.Actions

@@ -164,7 +164,7 @@ func TestViable(t *testing.T) {
 		{"as it is", []int32{0, 1, 2}, ""},
 		{"a VM too few", []int32{0, 1}, "3 VMs but 2 hosts"},
 		{"no such node", []int32{0, 1, 3}, `VM "v2" is on node number 3, and there are 3`},
-		{"a VM stopped", []int32{0, 1, -1}, `VM "v2" runs in only one of the configurations`},
+		{"a VM stopped", []int32{0, 1, -1}, `VM "v2" is to run, and does not`},
 		{"overloaded", []int32{0, 0, 2}, `node "n0" is asked for cpu 1.1 cores, memory 2B and has cpu 1 core, memory 10B: too little cpu`},
 	}
 	for _, test := range tests {
