@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -31,6 +32,19 @@ func (s *scene) arrive(v, n int32) {
 	s.on[n] = append(s.on[n], v)
 }
 
+func (s *scene) leave(v, n int32) {
+	s.at[v] = without(s.at[v], n)
+	s.on[n] = without(s.on[n], v)
+}
+
+// without takes the first x out of members, whose order it does not keep.
+func without(members []int32, x int32) []int32 {
+	i := slices.Index(members, x)
+	last := len(members) - 1
+	members[i] = members[last]
+	return members[:last]
+}
+
 // breach is one of the things that break a rule: two VMs that are together or
 // apart, a VM where it may not be, so many VMs too many. A rule is kept if it has
 // no breach. An action makes it worse if there is one afterwards that was not
@@ -53,6 +67,34 @@ func excess(amount, most int64) []breach {
 		return nil
 	}
 	return []breach{{none, none, none, amount - most}}
+}
+
+// worse returns the first breach in after that is not in before, or larger there.
+func worse(before, after []breach) (breach, bool) {
+	size := map[breach]int64{}
+	key := func(b breach) breach { b.size = 0; return b }
+	for _, b := range before {
+		size[key(b)] = b.size
+	}
+	for _, b := range after {
+		if b.size > size[key(b)] {
+			return b, true
+		}
+	}
+	return breach{}, false
+}
+
+// text says what a breach of r is about.
+func (j *Judge) text(r *rule.Rule, b breach) string {
+	switch {
+	case r.Kind == rule.Gather:
+		return fmt.Sprintf("VMs %s and %s are apart for a time", j.c.VMs[b.u].Name, j.c.VMs[b.v].Name)
+	case b.v != none:
+		return fmt.Sprintf("VMs %s and %s are together for a time", j.c.VMs[b.u].Name, j.c.VMs[b.v].Name)
+	case b.u != none:
+		return fmt.Sprintf("VM %s is on node %s for a time", j.c.VMs[b.u].Name, j.c.Nodes[b.place].Name)
+	}
+	return fmt.Sprintf("it is exceeded by %d for a time", b.size)
 }
 
 // breaches returns what breaks rule i in s. Rules that speak of the plan alone

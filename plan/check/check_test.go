@@ -52,7 +52,7 @@ func TestPlanRefuses(t *testing.T) {
 		}, "action 2 (VM 1 from node 2 to 0 in step 2): it does not wait for action 0 of the same VM"},
 		{"a bypass that is none", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions[0].Bypass = false }, "this is no bypass"},
 		{"a bypass left behind", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions = p.Actions[:2] }, "the VM does not move on"},
-		{"a VM that does not run", func(c *cluster.Configuration, _ *plan.Plan) { c.Host[0] = cluster.Nowhere }, "the VM is not on its source"},
+		{"a VM that does not run", func(c *cluster.Configuration, _ *plan.Plan) { c.Host[0] = cluster.Nowhere }, "the VM is waiting"},
 		{"the third node is full", func(c *cluster.Configuration, _ *plan.Plan) { c.VMs[2].Demand[cluster.Memory] = 10 }, "action 0 (VM 1 from node 1 to 2 in step 0): too little memory"},
 		{"an overloaded node takes in", func(c *cluster.Configuration, _ *plan.Plan) { c.VMs[2].Demand[cluster.Disk] = 1 }, "too little disk"},
 		{"a dependency through another", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions[2].After = []int{1} }, ""},
