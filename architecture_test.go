@@ -25,6 +25,7 @@ var layers = []struct {
 	{"cluster", nil, "the model is what everything else speaks of"},
 	{"rule", []string{"cluster"}, "what is wanted does not depend on how it is reached"},
 	{"placement", []string{"cluster", "rule"}, "a solver sees a configuration and rules, and nothing else"},
+	{"placement/placementtest", []string{"cluster", "plan/check", "rule"}, "what is best must not depend on the solver that looks for it"},
 	{"plan", []string{"cluster", "rule"}, "a plan must not depend on how its goal was found"},
 	{"plan/check", []string{"cluster", "plan", "rule"}, "a checker that shares code with what it checks shares its mistakes"},
 	{"snapshot", []string{"cluster", "plan", "rule"}, "what a file says does not depend on what is done about it"},
