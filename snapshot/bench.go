@@ -40,12 +40,6 @@ type benchReader struct {
 // nodes.
 type written struct{ what, numbers string }
 
-// at is where something is in a text.
-type at struct {
-	line int
-	path string
-}
-
 // bench reads an instance of the solver bench.
 func (t *text) bench(root value) (Snapshot, error) {
 	b := benchReader{
@@ -179,6 +173,7 @@ func (b *benchReader) constraint(v value, at place) {
 	if !ok {
 		return
 	}
+	mistakes := len(b.mistakes)
 	var r rule.Rule
 	if err := r.Kind.UnmarshalText([]byte(strings.ReplaceAll(name, "_", "-"))); err != nil || r.Kind > rule.ResourceCapacity {
 		b.wrong(v, at.in("type"), "%q is not a type of constraint; there are spread, gather, ban, fence, root, lonely, among, split, running_capacity and resource_capacity", name)
@@ -206,11 +201,11 @@ func (b *benchReader) constraint(v value, at place) {
 	}
 	b.known(v, at, keys...)
 	r.Always = b.truth(v, at, "continuous") && r.Kind.CanHoldAlways()
-	b.s.Rules = append(b.s.Rules, r)
-	b.at = append(b.at, whereIs(v, at))
+	if len(b.mistakes) == mistakes {
+		b.s.Rules = append(b.s.Rules, r)
+		b.at = append(b.at, whereIs(v, at))
+	}
 }
-
-func whereIs(v value, p place) at { return at{v.line, p.String()} }
 
 func (b *benchReader) resource(v value, at place) cluster.Resource {
 	name, ok := b.str(v, at, "resource")
@@ -276,14 +271,10 @@ func (b *benchReader) indices(v value, at place, what string, among map[string]i
 // lists reads a list of lists of ids.
 func (b *benchReader) lists(of value, at place, key, what string, among map[string]int32) [][]int32 {
 	v, ok := b.need(of, at, key)
-	if !ok || !b.isList(v, at.in(key)) {
+	if !ok {
 		return nil
 	}
-	var all [][]int32
-	for _, part := range v.elements() {
-		all = append(all, b.indices(part, at.in(key), what, among))
-	}
-	return all
+	return b.parts(v, at.in(key), func(v value, at place) []int32 { return b.indices(v, at, what, among) })
 }
 
 // wanted reads the states that VMs are to be in at the end.
@@ -328,28 +319,6 @@ func (b *benchReader) want(vm int32, to cluster.State, v value, at place) {
 	b.s.want(vm, to)
 }
 
-// want notes the state that a VM is to be in.
-func (s *Snapshot) want(vm int32, to cluster.State) {
-	c := s.Configuration
-	if s.Wanted == nil && to == c.StateOf(vm) {
-		return
-	}
-	if s.Wanted == nil {
-		for v := range c.VMs {
-			s.Wanted = append(s.Wanted, c.StateOf(int32(v)))
-		}
-	}
-	s.Wanted[vm] = to
-}
-
-// wantedOf returns the state that a VM is to be in.
-func (s *Snapshot) wantedOf(vm int32) cluster.State {
-	if s.Wanted == nil {
-		return s.Configuration.StateOf(vm)
-	}
-	return s.Wanted[vm]
-}
-
 // vjob reads a vjob. What is wanted of it is said once more under "wanted".
 func (b *benchReader) vjob(v value, at place) {
 	b.known(v, at, "id", "vms", "state", "wanted")
@@ -373,15 +342,21 @@ func (b *benchReader) vjob(v value, at place) {
 	goal := job.State
 	if isWanted {
 		goal, isWanted = b.state(wanted, at.in("wanted"))
+	} else if len(job.VMs) > 0 {
+		goal, isWanted = b.s.wantedOf(job.VMs[0]), true
 	}
+	mistakes := len(b.mistakes)
 	for _, vm := range job.VMs {
 		other, taken := b.job[vm]
 		b.job[vm] = job.Name
-		if is := c.StateOf(vm); taken {
+		if taken {
 			b.wrong(v, at, "VM %d is in vjob %q already", c.VMs[vm].ID, other)
-		} else if known && is != job.State {
+		} else if is := c.StateOf(vm); known && is != job.State {
 			b.wrong(v, at, "vjob %q is %s, and its VM %d is %s", job.Name, job.State, c.VMs[vm].ID, is)
-		} else if is := b.s.wantedOf(vm); isWanted && is != goal {
+		}
+	}
+	for _, vm := range job.VMs {
+		if is := b.s.wantedOf(vm); isWanted && is != goal && len(b.mistakes) == mistakes {
 			b.wrong(v, at, "vjob %q is to be %s, and its VM %d is to be %s", job.Name, goal, c.VMs[vm].ID, is)
 		}
 	}

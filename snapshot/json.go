@@ -26,6 +26,7 @@ type value struct {
 
 type field struct {
 	key   string
+	line  int // of the key
 	value value
 }
 
@@ -250,7 +251,7 @@ func (s *scanner) fields(v *value, depth int) {
 		if twice {
 			s.wrong = append(s.wrong, Mistake{Line: line, Text: fmt.Sprintf("key %q is there twice", key)})
 		}
-		v.fields = append(v.fields, field{key, s.value(depth + 1)})
+		v.fields = append(v.fields, field{key, line, s.value(depth + 1)})
 		if seen == nil && len(v.fields) == 16 {
 			seen = map[string]bool{}
 			for _, f := range v.fields {

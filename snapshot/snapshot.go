@@ -85,13 +85,13 @@ func Read(text []byte) (Snapshot, error) {
 
 // judge notes what is wrong with a snapshot as a whole, and with its rules, of
 // which places says where they are. It returns all mistakes of the text.
+//
+// Rules with mistakes of their own are not among those of s.
 func (t *text) judge(s *Snapshot, places []at) error {
-	if len(t.mistakes) > 0 {
-		return t.err()
-	}
-	if err := s.Configuration.Validate(); err != nil { // sums that are too large to count
-		t.mistakes = append(t.mistakes, Mistake{Line: 1, Text: err.Error()})
-		return t.err()
+	if len(t.mistakes) == 0 {
+		if err := s.Configuration.Validate(); err != nil { // sums that are too large to count
+			t.mistakes = append(t.mistakes, Mistake{Line: 1, Text: err.Error()})
+		}
 	}
 	for _, err := range rule.Validate(s.Configuration, s.Rules) {
 		var wrong *rule.Error
@@ -102,6 +102,36 @@ func (t *text) judge(s *Snapshot, places []at) error {
 		t.mistakes = append(t.mistakes, Mistake{where.line, where.path, fmt.Sprintf("rule %s: %s", wrong.Name, wrong.Text)})
 	}
 	return t.err()
+}
+
+// at is where something is in a text.
+type at struct {
+	line int
+	path string
+}
+
+func whereIs(v value, p place) at { return at{v.line, p.String()} }
+
+// want notes the state that a VM is to be in.
+func (s *Snapshot) want(vm int32, to cluster.State) {
+	c := s.Configuration
+	if s.Wanted == nil && to == c.StateOf(vm) {
+		return
+	}
+	if s.Wanted == nil {
+		for v := range c.VMs {
+			s.Wanted = append(s.Wanted, c.StateOf(int32(v)))
+		}
+	}
+	s.Wanted[vm] = to
+}
+
+// wantedOf returns the state that a VM is to be in.
+func (s *Snapshot) wantedOf(vm int32) cluster.State {
+	if s.Wanted == nil {
+		return s.Configuration.StateOf(vm)
+	}
+	return s.Wanted[vm]
 }
 
 // listedMistakes is how many mistakes an Error prints.

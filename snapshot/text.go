@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/dvms-project/dvms/internal/spell"
 )
 
 // text is a text that is being read, and what is wrong with it.
@@ -70,12 +72,19 @@ func (t *text) err() error {
 }
 
 // known refuses keys that are not among those that there are.
-func (t *text) known(v value, at place, keys ...string) {
+func (t *text) known(v value, at place, keys ...string) bool {
+	all := true
 	for _, f := range v.fields {
 		if !slices.Contains(keys, f.key) {
-			t.wrong(f.value, at.in(f.key), "there is no such key here; there are %s", strings.Join(keys, ", "))
+			all = false
+			near := spell.Nearest(f.key, keys)
+			if near != "" {
+				near = "; did you mean " + near + "?"
+			}
+			t.wrong(value{line: f.line}, at.in(f.key), "there is no such key here; there are %s%s", strings.Join(keys, ", "), near)
 		}
 	}
+	return all
 }
 
 // objects calls one with each element of a list of objects.
@@ -100,6 +109,18 @@ func (t *text) isList(v value, at place) bool {
 		t.wrong(v, at, "%s, not a list", v)
 	}
 	return v.kind == list
+}
+
+// parts reads a list, of which read reads each element.
+func (t *text) parts(v value, at place, read func(v value, at place) []int32) [][]int32 {
+	if !t.isList(v, at) {
+		return nil
+	}
+	var all [][]int32
+	for _, part := range v.elements() {
+		all = append(all, read(part, at))
+	}
+	return all
 }
 
 // need returns the value of a key that must be there.

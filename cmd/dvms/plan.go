@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/internal/spell"
 	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/plan/check"
@@ -352,7 +353,7 @@ func otherFiles(file string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	if near := nearest(filepath.Base(file), names); near != "" {
+	if near := spell.Nearest(filepath.Base(file), names); near != "" {
 		return "; did you mean " + filepath.Join(dir, near) + "?"
 	}
 	if dir == "." {
