@@ -104,7 +104,7 @@ type ProtocolSettings struct {
 	Minimum     int      `yaml:"minimum"`
 }
 
-// CentralizedSettings are those of the centralized strategy.
+// CentralizedSettings are those of the strategies on a service node.
 type CentralizedSettings struct {
 	Period     Duration `yaml:"period"`
 	Collect    Duration `yaml:"collect"`
@@ -141,7 +141,7 @@ func Default() Scenario {
 		},
 		VMs:        VMs{Count: 640, Classes: defaultClasses()},
 		Workload:   Workload{"vmplaces", Percent(law.Mean), Percent(law.SD), Duration(law.Period), law.Slots, "zero", "", "spread"},
-		Strategies: slices.Clone(Strategies),
+		Strategies: slices.Clone(Usual),
 		Seeds:      []uint64{23},
 		Duration:   Duration(law.Duration),
 		Settings: Settings{
