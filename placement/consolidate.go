@@ -12,9 +12,10 @@ import (
 // those, costs least. Nodes that an Online rule keeps on count as used.
 //
 // It chooses the nodes to empty, those with the least memory on them, and then
-// has them drained: first as many as the bound allows, then fewer. A placement
-// on k nodes empties all others, so that the memory on the emptiest of them is
-// a bound on what it costs.
+// has them drained: as many as the bound allows, then fewer, until one look is
+// enough to find room for all; then it looks longer for something in between. A
+// placement on k nodes empties all others, so that the memory on the emptiest of
+// them is a bound on what it costs.
 //
 // Source: the order of the tries, and how nodes are filled (fill.go), are ours;
 // the goal is Entropy's (F. Hermenier et al., VEE 2009).
@@ -25,22 +26,28 @@ func (r *repair) consolidate() Result {
 	r.index()
 	e := newEmptying(r)
 	best, known := e.repaired()
-	failed := e.bound - 1 // so few nodes are too few, or were not enough for the search
-	for k, more := e.bound, 1; !known || k < best.Nodes; k, more = k+more, 2*more {
-		if k > len(e.nodes) || r.spent() {
-			break
-		}
-		if found, ok := e.try(k); ok {
-			best, known = found, true
-			break
-		}
-		failed = k
+	if best.Answer == Infeasible {
+		return best
 	}
-	for known && best.Nodes > failed+1 && !r.spent() {
-		k := (failed + best.Nodes) / 2
-		if found, ok := e.try(k); ok {
-			best = found
-		} else {
+	better := func(k int, quick bool) bool {
+		found, ok := e.try(k, quick)
+		if ok = ok && (!known || found.Nodes < best.Nodes); ok {
+			best, known = found, true
+		}
+		return ok
+	}
+	for k, more := e.bound, 1; (!known || k < best.Nodes) && k <= len(e.nodes) && !r.spent(); k, more = k+more, 2*more {
+		if better(k, true) {
+			break
+		}
+	}
+	failed := e.bound - 1 // the search failed on so few nodes, or they are too few
+	for !r.spent() && failed+1 < len(e.nodes) && (!known || best.Nodes > failed+1) {
+		k := failed + 1
+		if known {
+			k = (failed + best.Nodes) / 2
+		}
+		if !better(k, false) {
 			failed = k
 		}
 	}
@@ -147,15 +154,14 @@ func (e *emptying) fewest() int {
 func (e *emptying) repaired() (Result, bool) {
 	p := *e.problem
 	p.Goal, p.Budget = Repair, (e.limit-e.steps)/4
-	return e.solve(&p)
+	return e.solve(&p, false)
 }
 
-// try looks for a placement on k nodes.
-func (e *emptying) try(k int) (Result, bool) {
+// try looks for a placement on k nodes, not for long if it is to be quick.
+func (e *emptying) try(k int, quick bool) (Result, bool) {
 	p := *e.problem
-	p.Goal, p.Budget = Repair, (e.limit-e.steps)/2
-	p.Drain = append(slices.Clip(p.Drain), e.toEmpty(k)...)
-	return e.solve(&p)
+	p.Goal, p.Budget = Repair, max(1, (e.limit-e.steps)/2)
+	return e.solve(&p, quick, e.toEmpty(k)...)
 }
 
 // toEmpty returns all nodes but k. If those that are left would be too small
@@ -187,19 +193,20 @@ func (e *emptying) toEmpty(k int) []int32 {
 	return empty
 }
 
-// solve looks for a placement of the problem p, which has the same VMs and nodes.
-func (e *emptying) solve(p *Problem) (Result, bool) {
-	t := newRepair(e.given, p)
+// solve looks for a placement of the problem p, which has the same VMs and nodes, with
+// the given nodes empty.
+func (e *emptying) solve(p *Problem, quick bool, empty ...int32) (Result, bool) {
+	t := newRepair(e.given, p, empty...)
 	before := t.steps
-	t.filling = true
+	t.filling, t.quick = len(empty) > 0, quick
 	result := t.result(t.repair())
-	e.steps += t.steps - before
+	e.steps += t.steps - before + 1
 	if e.reached == 0 && result.Host != nil {
 		e.reached = e.steps
 	}
 	switch result.Answer {
 	case Infeasible, Exhausted:
-		return Result{}, false
+		return result, false
 	case AlreadyViable:
 		result.Host = e.given.Host
 	case Viable:

@@ -195,6 +195,9 @@ func (r *repair) repair() Answer {
 	if r.stuck > 0 && r.fragmented() {
 		return Infeasible
 	}
+	if r.quick && r.stuck > 0 {
+		return Exhausted
+	}
 	return r.searchParts()
 }
 
@@ -234,6 +237,7 @@ type repair struct {
 	problem *Problem
 	given   *cluster.Configuration
 	filling bool  // nodes are to be filled one by one
+	quick   bool  // a large cluster is not searched if VMs find no place at once
 	book    *book // nil if there are no rules, and every VM may be everywhere
 	// capacity is, by node, what it offers: nothing if it is closed.
 	capacity []cluster.Resources
@@ -275,12 +279,13 @@ type repair struct {
 	keptCost cost
 }
 
-func newRepair(c *cluster.Configuration, p *Problem) *repair {
+// newRepair prepares to solve p. The nodes of empty are to host nobody.
+func newRepair(c *cluster.Configuration, p *Problem, empty ...int32) *repair {
 	budget := p.Budget
 	if budget == 0 {
 		budget = DefaultBudget
 	}
-	r := &repair{virtual: newVirtual(c, p), problem: p, given: c, ask: p.Reachable}
+	r := &repair{virtual: newVirtual(c, p, empty), problem: p, given: c, ask: p.Reachable}
 	n := len(r.c.Nodes)
 	slab := make([]cluster.Resources, 3*n)
 	r.capacity, r.free, r.room = slab[:n], slab[n:2*n], slab[2*n:]
@@ -566,15 +571,14 @@ func (r *repair) found() {
 }
 
 func (r *repair) result(a Answer) Result {
-	always := r.resuming + 2*r.lost // what the resumes cost wherever they are
-	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + always), Rejected: r.rejected}
+	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.resuming), Rejected: r.rejected}
 	if r.book != nil {
 		result.ByRule = r.book.rejected
 	}
 	if a != Viable {
 		return result
 	}
-	result.Cost = cluster.Bytes(r.total() + always)
+	result.Cost = cluster.Bytes(r.total() + r.resuming)
 	if r.proven {
 		result.Bound = result.Cost
 	}

@@ -67,27 +67,38 @@ type Problem struct {
 //   - A VM that runs, and goes on, is at home where it runs.
 //   - One that sleeps and is to run is at home where its image lies, and takes
 //     room there only from its resume on: it is dormant.
-//   - One that waits, or whose image lies nowhere, is at home in the lobby: one more
-//     node, where nobody can stay. To leave it costs nothing.
+//   - One that waits, or whose image all nodes reach alike, is at home in the lobby:
+//     one more node, where nobody can stay. To leave it costs nothing.
 //   - One that does not run at the end has no home. It may leave one.
 type virtual struct {
 	start    *cluster.Configuration // with the demands and offers that rules make
 	c        *cluster.Configuration // with the lobby; Host is home
 	lobby    int32                  // its node, or noLobby
 	closed   []bool                 // by node: nobody may be there at the end; nil if all are open
+	shut     []bool                 // by node: it is closed, and not only to use fewer nodes; nil if none is
 	dormant  []bool                 // by VM; nil if none is
 	leavers  []int32                // VMs that run at the start and not at the end
 	resuming int64                  // memory of the VMs that are resumed
-	lost     int64                  // memory of those that are resumed from nowhere
 }
 
 // noLobby is no node, and nobody's home.
 const noLobby int32 = -2
 
-func newVirtual(c *cluster.Configuration, p *Problem) *virtual {
+// newVirtual returns the problem with the nodes of empty closed too.
+func newVirtual(c *cluster.Configuration, p *Problem, empty []int32) *virtual {
 	v := &virtual{start: rule.Apply(c, p.Rules), lobby: noLobby}
 	v.c = v.start
 	v.close(p)
+	if len(empty) > 0 {
+		v.shut = v.closed
+		v.closed = make([]bool, len(c.Nodes))
+		copy(v.closed, v.shut)
+		for _, n := range empty {
+			v.closed[n] = true
+		}
+	} else {
+		v.shut = v.closed
+	}
 	if p.Wanted != nil {
 		v.switchStates(p.Wanted)
 	}
@@ -145,7 +156,7 @@ func (v *virtual) switchStates(wanted []cluster.State) {
 			}
 			home[vm] = v.lobby
 			if state == cluster.Sleeping {
-				v.lost += memory
+				v.resuming += memory
 			}
 		}
 	}
@@ -167,7 +178,3 @@ func (v *virtual) openLobby() {
 }
 
 func (v *virtual) isDormant(vm int32) bool { return v.dormant != nil && v.dormant[vm] }
-
-// hosts returns a placement of the virtual problem as one of the real: VMs are
-// where they run at the end, or Nowhere.
-func (v *virtual) hosts(host []int32) []int32 { return host }

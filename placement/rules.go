@@ -235,45 +235,48 @@ func (b *book) readSets(rules []rule.Rule, virtual *virtual) {
 				}
 			}
 		case r.Kind == rule.Gather && r.Always:
-			if n := together(start, r.VMs); n != cluster.Nowhere {
+			if n := virtual.together(r.VMs); n != cluster.Nowhere {
 				for _, v := range r.VMs {
 					b.allowed[v] = sets.within(b.allowed[v], []int32{n})
 				}
 			}
 		case r.Kind == rule.Among && r.Always:
-			b.stayAmong(sets, r, start)
+			b.stayAmong(sets, r, virtual)
 		}
 	}
 }
 
-// together returns the node where at least two of the VMs run, if all that run
-// are there, or Nowhere.
-func together(c *cluster.Configuration, vms []int32) int32 {
-	at, running := cluster.Nowhere, 0
-	for _, v := range vms {
-		switch h := c.Host[v]; {
+// together returns the node where at least two of the VMs run, and go on to, if all
+// that run are there, or Nowhere.
+func (v *virtual) together(vms []int32) int32 {
+	at, staying := cluster.Nowhere, 0
+	for _, vm := range vms {
+		h := v.start.Host[vm]
+		switch {
 		case h == cluster.Nowhere:
+			continue
 		case at != cluster.Nowhere && h != at:
 			return cluster.Nowhere
-		default:
-			at = h
-			running++
+		case v.c.Host[vm] != cluster.Nowhere:
+			staying++
 		}
+		at = h
 	}
-	if running < 2 {
+	if staying < 2 {
 		return cluster.Nowhere
 	}
 	return at
 }
 
-// stayAmong keeps VMs in the groups that they are in together at the start.
-func (b *book) stayAmong(sets *setMaker, r *rule.Rule, start *cluster.Configuration) {
+// stayAmong keeps VMs in the groups that those of them are in together that run,
+// and go on to: a VM that moved to another group would be in two on its way.
+func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
 	var union []int32
 	running := false
 	for _, group := range r.Groups {
 		inside := true
 		for _, v := range r.VMs {
-			if h := start.Host[v]; h != cluster.Nowhere {
+			if h := virtual.start.Host[v]; h != cluster.Nowhere && virtual.c.Host[v] != cluster.Nowhere {
 				running = true
 				_, found := slices.BinarySearch(group, h)
 				inside = inside && found

@@ -33,7 +33,7 @@ func evenShare(virtual *virtual, r *rule.Rule) int {
 	open := make([]bool, count)
 	domains := 0
 	for n, d := range of {
-		if !open[d] && (virtual.closed == nil || !virtual.closed[n]) {
+		if !open[d] && (virtual.shut == nil || !virtual.shut[n]) {
 			open[d] = true
 			domains++
 		}

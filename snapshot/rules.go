@@ -217,7 +217,8 @@ func (r *rulesReader) when(v value, at place, is *rule.Rule) (keys []string) {
 	if is.Always = is.Kind.CanHoldAlways(); is.Always {
 		keys = append(keys, "holds")
 		holds, ok := v.get("holds")
-		is.Always = !ok || holds.is("always")
+		_, soft := v.get("weight")
+		is.Always = ok && holds.is("always") || !ok && !soft // a soft rule holds at the end only
 		if ok && !holds.is("always") && !holds.is("at the end") {
 			r.wrong(holds, at.in("holds"), `%s is not a time; write "always" or "at the end"`, holds)
 		}

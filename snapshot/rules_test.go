@@ -44,7 +44,7 @@ func TestRulesOfAllKinds(t *testing.T) {
 		"ban: [db-1], nodes: {rack: a}":             {Name: "ban-1", Kind: rule.Ban, VMs: []int32{3}, Nodes: rackA, Always: true},
 		"fence: ['*1'], nodes: [kvm1, {rack: b}]":   {Name: "fence-1", Kind: rule.Fence, VMs: []int32{0, 3, 4}, Nodes: []int32{0, 2, 3}, Always: true},
 		"root: web-1":                                {Name: "root-1", Kind: rule.Root, VMs: []int32{0}},
-		"lonely: {vjob: batch}, weight: 4GiB":        {Name: "lonely-1", Kind: rule.Lonely, VMs: []int32{4, 5}, Always: true, Weight: 4 * cluster.GiB},
+		"lonely: {vjob: batch}, weight: 4GiB":        {Name: "lonely-1", Kind: rule.Lonely, VMs: []int32{4, 5}, Weight: 4 * cluster.GiB},
 		"among: web-*, groups: [{rack: a}, [kvm3]]":  {Name: "among-1", Kind: rule.Among, VMs: web, Groups: [][]int32{rackA, {2}}, Always: true},
 		"split: [web-*, [db-1, b-1]], holds: always": {Name: "split-1", Kind: rule.Split, Sets: [][]int32{web, {3, 4}}, Always: true},
 		"running-capacity: kvm*, max: 3":             {Name: "running-capacity-1", Kind: rule.RunningCapacity, Nodes: all, Max: 3, Always: true},

@@ -4,7 +4,12 @@
 //
 // The strategies see the same reports, call the same solver and planner, and
 // have their migrations carried out in the same way. What differs is who
-// decides, over which nodes, and when.
+// decides, over which nodes, and when; and for first-fit decreasing, how.
+//
+// Sources:
+//
+//	[1] F. Hermenier et al., "Entropy: a consolidation manager for clusters",
+//	    VEE 2009.
 package strategy
 
 import (
