@@ -10,10 +10,11 @@
 // by a cluster-wide context switch [1]: VMs are run, stopped, suspended, resumed
 // and migrated, in an order in which there is always room.
 //
-// Run makes one run of a Study under one policy. What is decided are small
-// functions without time: Walk, FCFS, EASY (policy.go), Place (place.go); the
-// rest is a small simulation on the clock of package sim. It has its own VMs, as
-// those of sim neither start nor sleep. The same study gives the same result,
+// Run makes one run of a Study under one policy. Which vjobs run is decided by
+// small functions without time, Walk, FCFS and EASY (policy.go); where they run,
+// and how to get there, by packages placement and plan, as everywhere else. The
+// rest is a small simulation on the clock of package sim. It has VMs of its own,
+// as those of sim neither start nor sleep. The same study gives the same result,
 // bit for bit.
 //
 // docs/vjobs.md says what is modelled, and how far it agrees with [1] and [2].

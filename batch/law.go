@@ -76,31 +76,3 @@ func (a Actions) uses(action *plan.Action) map[medium]time.Duration {
 	}
 	return nil
 }
-
-// cost returns K(p) of equation (1) of [2], and the sum over the steps of their
-// dearest action.
-func cost(p *plan.Plan) (k, depth cluster.Bytes) {
-	for _, step := range p.Steps() {
-		var dearest cluster.Bytes
-		for i := range step {
-			local := local(&step[i])
-			k += depth + local
-			dearest = max(dearest, local)
-		}
-		depth += dearest
-	}
-	return k, depth
-}
-
-// local is k(a) of Table 1 of [2].
-func local(a *plan.Action) cluster.Bytes {
-	switch a.Kind {
-	case plan.Run, plan.Stop:
-		return 0
-	case plan.Resume:
-		if a.Source != a.Target {
-			return 2 * a.Memory
-		}
-	}
-	return a.Memory
-}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -224,52 +225,80 @@ func (c *control) decide(conf *cluster.Configuration) (plan.Plan, bool) {
 		}
 		demands = append(demands, asked)
 	}
-	hosts := Walk(capacities(conf), demands)
-	for last := len(queue) - 1; ; last-- {
-		wanted, packing := c.wanted(conf, queue, hosts)
-		p, err := Steps(conf, wanted, Place(conf, wanted, packing))
-		if err == nil {
+	runs := make([]bool, len(c.jobs))
+	for i, host := range Walk(c.study.capacities(), demands) {
+		runs[queue[i]] = host != nil
+	}
+	for {
+		if p, ok := switchTo(conf, c.wanted(conf, runs)); ok {
 			return p, len(p.Actions) > 0
 		}
-		for last >= 0 && hosts[last] == nil {
-			last--
-		}
+		last := lastOf(runs)
 		if last < 0 {
-			panic(fmt.Sprintf("batch: at %v: not even suspending everybody is possible: %v", c.clock.Now(), err))
+			panic(fmt.Sprintf("batch: at %v not even suspending all vjobs is possible", c.clock.Now()))
 		}
-		hosts[last] = nil
+		runs[last] = false
 	}
 }
 
-// wanted returns the state of each VM in the next round, and the node of those
-// that run according to the walk.
-func (c *control) wanted(conf *cluster.Configuration, queue []int, hosts [][]int32) ([]cluster.State, []int32) {
-	wanted, packing := make([]cluster.State, len(conf.VMs)), make([]int32, len(conf.VMs))
-	for v := range wanted {
-		wanted[v], packing[v] = cluster.Terminated, cluster.Nowhere
-	}
-	for i, j := range queue {
-		state := cluster.Running
-		if hosts[i] == nil {
-			if state = cluster.Sleeping; conf.VJobs[j].State == cluster.Waiting {
-				state = cluster.Waiting
-			}
-		}
-		for k, v := range conf.VJobs[j].VMs {
-			wanted[v] = state
-			if hosts[i] != nil {
-				packing[v] = hosts[i][k]
-			}
+// lastOf returns the last that is true, or -1.
+func lastOf(all []bool) int {
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i] {
+			return i
 		}
 	}
-	return wanted, packing
+	return -1
 }
+
+// wanted returns the state of each VM in the next round, if these vjobs are to
+// run.
+func (c *control) wanted(conf *cluster.Configuration, runs []bool) []cluster.State {
+	wanted := make([]cluster.State, len(conf.VMs))
+	for j, vjob := range conf.VJobs {
+		state := cluster.Sleeping
+		switch {
+		case c.jobs[j].done:
+			state = cluster.Terminated
+		case runs[j]:
+			state = cluster.Running
+		case vjob.State == cluster.Waiting:
+			state = cluster.Waiting
+		}
+		for _, v := range vjob.VMs {
+			wanted[v] = state
+		}
+	}
+	return wanted
+}
+
+// switchTo returns the context switch that leads from a configuration to the
+// wanted states at little cost, and false if none is found.
+func switchTo(conf *cluster.Configuration, wanted []cluster.State) (plan.Plan, bool) {
+	made := func(host []int32, effort int) (plan.Plan, error) {
+		return plan.Switch(conf, plan.Goal{Host: host, State: wanted}, plan.Settings{Together: true, Effort: effort})
+	}
+	r := placement.Solve(conf, placement.Problem{Wanted: wanted, Budget: searchSteps, Reachable: func(host []int32) bool {
+		_, err := made(host, 1)
+		return err == nil
+	}})
+	if r.Answer != placement.Viable && r.Answer != placement.AlreadyViable {
+		return plan.Plan{}, false
+	}
+	p, err := made(r.Host, planEffort)
+	return p, err == nil
+}
+
+// The effort of a context switch: some milliseconds of placement and of planning.
+const (
+	searchSteps = 200_000
+	planEffort  = 20_000
+)
 
 // carry carries a plan out, step by step.
 func (c *control) carry(conf *cluster.Configuration, p plan.Plan) {
-	k, depth := cost(&p)
 	steps := p.Steps()
-	s := Switch{At: c.clock.Now(), Cost: k, Depth: depth, Steps: len(steps)}
+	s := Switch{At: c.clock.Now(), Cost: p.Cost(), Depth: depth(steps), Steps: len(steps)}
 	for i := range p.Actions {
 		s.count(&p.Actions[i])
 	}
@@ -296,6 +325,18 @@ func (c *control) carry(conf *cluster.Configuration, p plan.Plan) {
 		}
 	}
 	step(0)
+}
+
+// depth is the sum over the steps of their dearest action.
+func depth(steps [][]plan.Action) (sum cluster.Bytes) {
+	for _, step := range steps {
+		var dearest cluster.Bytes
+		for i := range step {
+			dearest = max(dearest, step[i].Cost())
+		}
+		sum += dearest
+	}
+	return sum
 }
 
 func (s *Switch) count(a *plan.Action) {

@@ -214,17 +214,17 @@ type (
 		To    float64 `json:"to_s"`
 	}
 	jsonSwitch struct {
-		At         float64       `json:"t"`
-		Duration   float64       `json:"duration_s"`
-		Cost       cluster.Bytes `json:"cost_bytes"`
-		Depth      cluster.Bytes `json:"steps_cost_bytes"`
-		Steps      int           `json:"steps"`
-		Runs       int           `json:"runs"`
-		Stops      int           `json:"stops"`
-		Suspends   int           `json:"suspends"`
-		Resumes    int           `json:"resumes"`
-		Local      int           `json:"local_resumes"`
-		Migrations int           `json:"migrations"`
+		At         float64 `json:"t"`
+		Duration   float64 `json:"duration_s"`
+		Cost       int64   `json:"cost_bytes"`
+		Depth      int64   `json:"steps_cost_bytes"`
+		Steps      int     `json:"steps"`
+		Runs       int     `json:"runs"`
+		Stops      int     `json:"stops"`
+		Suspends   int     `json:"suspends"`
+		Resumes    int     `json:"resumes"`
+		Local      int     `json:"local_resumes"`
+		Migrations int     `json:"migrations"`
 	}
 )
 
@@ -268,7 +268,7 @@ func (r *Result) json(s *Study) jsonRun {
 	}
 	for _, w := range r.Switches {
 		run.Switches = append(run.Switches, jsonSwitch{
-			inSeconds(w.At), inSeconds(w.Duration), w.Cost, w.Depth, w.Steps, w.Runs, w.Stops, w.Suspends, w.Resumes, w.Local, w.Migrations,
+			inSeconds(w.At), inSeconds(w.Duration), int64(w.Cost), int64(w.Depth), w.Steps, w.Runs, w.Stops, w.Suspends, w.Resumes, w.Local, w.Migrations,
 		})
 	}
 	return run

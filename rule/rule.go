@@ -14,7 +14,7 @@
 //	Gather            all of VMs are on one node
 //	Ban               none of VMs is on one of Nodes
 //	Fence             all of VMs are on Nodes
-//	Root              those of VMs that run at the start stay where they are
+//	Root              those of VMs that run at the start stay where they are, if they run in the end
 //	Lonely            no other VM is on a node of one of VMs
 //	Among             all of VMs are on the nodes of one of Groups
 //	Split             VMs of different Sets are not on one node
@@ -26,25 +26,51 @@
 //	Offline           Nodes host nobody, so that they can be switched off
 //	Online            Nodes stay on, whether they host VMs or not
 //	MovesIn           at most Max actions bring a VM to each of Nodes
-//	MovesOut          at most Max actions take a VM away from each of Nodes
-//	Precedence        the actions on one of VMs end before those on the next begin
+//	MovesOut          at most Max actions take a VM that runs away from each of Nodes
+//	Precedence        the actions on one of VMs end before those on any later one begin
 //
-// Spread with Degraded asks for less if VMs are more than there are domains: then
-// no domain has more of them than an even spread gives it.
+// Spread with Degraded asks for less if the VMs are more than the domains: then
+// no domain has more of them than an even spread gives it, that is, VMs divided
+// by domains and rounded up. The VMs are those that run in the end. A domain
+// counts if one of its nodes may host VMs then: it is online, not to be drained,
+// and no Offline rule names it.
+//
+// Preserve and Overbook are as if the configuration said so, in all that
+// follows from it: see Apply. So memory that is preserved also counts if the VM
+// moves. Overbook takes the place of the node's own ratio.
 //
 // # When they hold
 //
 // A rule holds at the end of a plan. With Always, it holds throughout: if it is
 // kept at the start, it is kept at each moment in between, where a VM that
-// moves counts on both nodes; if it is not, no action makes it worse. So Gather
-// with Always pins VMs that are together, and Among with Always keeps VMs in
-// their group. Root, MovesIn, MovesOut and Precedence speak of the plan itself;
-// Preserve, Overbook, Online and Offline of the end and of every arrival.
+// moves counts on both nodes, and so twice where VMs or what they ask for are
+// counted; if it is not, no action makes it worse. An action makes a rule worse
+// if afterwards
+//
+//   - two VMs are in a domain (Spread), on a node (Lonely, Split) or apart
+//     (Gather) that are not to be, and were not just before;
+//   - a VM is on a node where it may not be (Ban, Fence), and was not just before;
+//   - more VMs are in a domain than an even spread gives it (degraded Spread), more
+//     are outside of the group that has most of them (Among), or more is on Nodes
+//     than Max (RunningCapacity, ResourceCapacity, MaxOnline), and it was less
+//     just before.
+//
+// So Gather with Always pins VMs that are together: if two or more of them run
+// at the start and in the end, these stay where they are. And Among with Always
+// keeps VMs in their group: who runs at the start and in the end is then in
+// a group that also has the node it comes from. For a degraded Spread with
+// Always, the even spread in between is that of the VMs that run at the start or
+// in the end.
+//
+// Root, MovesIn, MovesOut and Precedence speak of the plan itself: VMs of Root
+// are not migrated, and not resumed elsewhere; a migration that breaks a cycle
+// counts as a move like any other. Preserve, Overbook, Online and Offline speak
+// of the end and of every arrival.
 //
 // A soft rule has a Weight: how many bytes of memory it is worth moving to keep it.
-// It is broken if that is cheaper, or if it cannot be kept. Rules that change
-// what nodes offer or VMs ask for, or that speak of the plan, cannot be soft:
-// see Kind.CanBeSoft.
+// It is broken if that is cheaper, or if it cannot be kept. It holds in the end
+// only, and a plan may break it on the way. Rules that change what nodes offer
+// or VMs ask for, or that speak of the plan, cannot be soft: see Kind.CanBeSoft.
 //
 // Source: the constraint catalogue of BtrPlace (F. Hermenier, J. Lawall and G.
 // Muller, "BtrPlace: A Flexible Consolidation Manager for Highly Available
@@ -196,6 +222,7 @@ func Validate(c *cluster.Configuration, rules []Rule) []error {
 		k.rule(i, &rules[i])
 	}
 	if len(k.errors) == 0 {
+		k.sound = true
 		k.contradictions(rules)
 	}
 	return k.errors
@@ -205,6 +232,7 @@ func Validate(c *cluster.Configuration, rules []Rule) []error {
 type validator struct {
 	c      *cluster.Configuration
 	names  map[string]bool
+	sound  bool // each rule is, by itself
 	errors []error
 }
 
@@ -213,12 +241,15 @@ type Error struct {
 	Rule int // its index
 	Name string
 	Text string
+	// Contradiction says that the rule is sound by itself, but cannot be kept
+	// together with others, or with the states of nodes and VMs.
+	Contradiction bool
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("rule %s: %s", e.Name, e.Text) }
 
 func (k *validator) wrong(i int, r *Rule, format string, args ...any) {
-	k.errors = append(k.errors, &Error{i, r.Name, fmt.Sprintf(format, args...)})
+	k.errors = append(k.errors, &Error{Rule: i, Name: r.Name, Text: fmt.Sprintf(format, args...), Contradiction: k.sound})
 }
 
 func (k *validator) rule(i int, r *Rule) {
@@ -260,6 +291,9 @@ func (k *validator) rule(i int, r *Rule) {
 	if r.Weight < 0 || r.Weight > 0 && !r.Kind.CanBeSoft() {
 		k.wrong(i, r, "%s cannot have the weight %v", r.Kind, r.Weight)
 	}
+	if r.Weight > 0 && r.Always {
+		k.wrong(i, r, "it has a weight, so it can hold in the end only")
+	}
 }
 
 func (k *validator) members(i int, r *Rule, what string, members []int32, count int, used, sorted bool) {
@@ -272,17 +306,19 @@ func (k *validator) members(i int, r *Rule, what string, members []int32, count 
 	if len(members) == 0 {
 		k.wrong(i, r, "it names no %s", what)
 	}
-	seen := map[int32]bool{}
+	seen := map[int32]bool{} // if they are not sorted; others are twice side by side
 	for j, m := range members {
 		switch {
 		case m < 0 || int(m) >= count:
 			k.wrong(i, r, "it names number %d of the %s, and there are %d", m, what, count)
-		case seen[m]:
+		case seen[m] || sorted && j > 0 && m == members[j-1]:
 			k.wrong(i, r, "it names one of the %s twice", what)
 		case sorted && j > 0 && m < members[j-1]:
 			k.wrong(i, r, "its %s are not in ascending order", what)
 		}
-		seen[m] = true
+		if !sorted {
+			seen[m] = true
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ type Decision struct {
 func Decide(reports []protocol.Report, budget int) Decision {
 	c := configuration(reports)
 	var latest plan.Plan // it leads to the placement that was reachable last, which is the answer
-	r := placement.Repair(c, placement.Settings{Budget: budget, Reachable: func(host []int32) bool {
+	r := placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) bool {
 		p, err := plan.Make(c, host)
 		if err == nil {
 			latest = p

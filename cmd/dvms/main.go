@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dvms-project/dvms/internal/spell"
 )
 
 // The exit codes of the program.
@@ -140,7 +142,7 @@ func noCommand(c *cobra.Command, name string) error {
 	for _, below := range c.Commands() {
 		names = append(names, below.Name())
 	}
-	if near := nearest(name, names); near != "" {
+	if near := spell.Nearest(name, names); near != "" {
 		return fmt.Errorf("there is no command %q; did you mean %s %s?", name, c.CommandPath(), near)
 	}
 	if len(names) == 0 {

@@ -1,11 +1,39 @@
 // Package check judges plans and placements, with code that neither finds
 // placements nor makes plans.
 //
+// # Placements
+//
+// Placement judges where a plan ends: room, states, nodes that are to be empty,
+// and all rules.
+//
+// # Plans
+//
 // Plan holds a plan to two readings of it. Step by step: all actions of a step
 // start together, their targets have room for them while their sources still
 // hold them, and the next step starts when they have ended. By dependency: an
 // action starts at any time after those it names in After have ended, so that
-// the worst of all interleavings counts.
+// the worst of all interleavings counts. Timed takes the start and end of each
+// action instead.
+//
+// A VM that arrives, by migrating, resuming or running, has its room on the target
+// from the start of the action; one that leaves, by migrating, or as it is
+// suspended or stopped, has its room on the source until the end. A node that
+// nobody arrives at may stay overloaded.
+//
+// Rules with Always are held to both readings, and so are closed nodes, Root,
+// MovesIn, MovesOut and Precedence; soft rules to none. What an interleaving may
+// do to a rule is found exactly, but for three cases. How many nodes may be busy
+// at once (MaxOnline) is over-estimated if a node is emptied and filled again. An
+// Among and a MaxOnline that are broken at the start are judged step by step
+// only.
+//
+// # What it costs
+//
+// Memory is linear in the actions and their dependencies, and quadratic only in the
+// arrivals and departures of one node or one rule at a time. Time is, for each
+// arrival at a node or under a rule that needs a closer look, up to that of
+// walking back through all that comes before it: 10,000 actions in chains take
+// tenths of a second at most.
 package check
 
 import (
@@ -13,59 +41,35 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/plan"
+	"github.com/dvms-project/dvms/rule"
 )
-
-// Viable returns an error that names the first thing wrong with host as a
-// placement of the VMs of c: a node that is overloaded, a VM that was started
-// or stopped.
-func Viable(c *cluster.Configuration, host []int32) error {
-	if len(host) != len(c.VMs) {
-		return fmt.Errorf("%d VMs but %d hosts", len(c.VMs), len(host))
-	}
-	use := make([]cluster.Resources, len(c.Nodes))
-	for v, n := range host {
-		if (n == cluster.Nowhere) != (c.Host[v] == cluster.Nowhere) {
-			return fmt.Errorf("VM %q runs in only one of the configurations", c.VMs[v].Name)
-		}
-		if n == cluster.Nowhere {
-			continue
-		}
-		if n < 0 || int(n) >= len(c.Nodes) {
-			return fmt.Errorf("VM %q is on node number %d, and there are %d", c.VMs[v].Name, n, len(c.Nodes))
-		}
-		use[n] = use[n].Plus(c.VMs[v].Demand)
-	}
-	for n, node := range c.Nodes {
-		if r, over := use[n].Exceeding(node.Capacity); over {
-			return fmt.Errorf("node %q is asked for %v and has %v: too little %v", node.Name, use[n], node.Capacity, r)
-		}
-	}
-	return nil
-}
 
 // ActionError says what is wrong with an action of a plan.
 type ActionError struct {
 	Index  int // in Plan.Actions
 	Action plan.Action
+	Rule   int    // the index of the rule that it breaks, or NoRule
 	Wrong  string // actions are counted from 0 in it
 }
 
 func (e *ActionError) Error() string {
 	a := e.Action
-	return fmt.Sprintf("action %d (VM %d from node %d to %d in step %d): %s", e.Index, a.VM, a.Source, a.Target, a.Step, e.Wrong)
+	what := fmt.Sprintf("from node %d to %d", a.Source, a.Target)
+	if a.Kind != plan.Migrate {
+		what = fmt.Sprintf("%s on node %d", a.Kind, a.Target)
+	}
+	return fmt.Sprintf("action %d (VM %d %s in step %d): %s", e.Index, a.VM, what, a.Step, e.Wrong)
 }
 
 // Plan returns an *ActionError about the first wrong action of p, nil if p can
-// be carried out from c. It does not ask where p leads.
-func Plan(c *cluster.Configuration, p plan.Plan) error {
-	k := &checker{c: c, actions: p.Actions, vms: map[cluster.VMID]int{}, nodes: map[cluster.NodeID]int{}}
-	for v := range c.VMs {
-		k.vms[c.VMs[v].ID] = v
+// be carried out from c and keeps the rules on the way. It does not ask where p
+// leads: see Placement. Rules are to be valid.
+func Plan(c *cluster.Configuration, p plan.Plan, rules ...rule.Rule) error {
+	k, err := newChecker(c, p, rules)
+	if err != nil {
+		return err
 	}
-	for n := range c.Nodes {
-		k.nodes[c.Nodes[n].ID] = n
-	}
-	for _, judge := range []func() error{k.form, k.order, k.steps, k.interleavings} {
+	for _, judge := range []func() error{k.moves, k.steps, k.room, k.rules} {
 		if err := judge(); err != nil {
 			return err
 		}
@@ -73,47 +77,134 @@ func Plan(c *cluster.Configuration, p plan.Plan) error {
 	return nil
 }
 
+// Coordinated returns an *ActionError if the VMs of a vjob are not all
+// suspended in one step, or not all resumed in one step.
+//
+// Source: the thesis behind DVMS, section 2.2.2.
+func Coordinated(c *cluster.Configuration, p plan.Plan) error {
+	vjob := map[cluster.VMID]int{}
+	for i, j := range c.VJobs {
+		for _, v := range j.VMs {
+			vjob[c.VMs[v].ID] = i
+		}
+	}
+	type change struct {
+		vjob int
+		kind plan.Kind
+	}
+	first := map[change]int{} // the first action of each
+	for i, a := range p.Actions {
+		j, member := vjob[a.VM]
+		if !member || a.Kind != plan.Suspend && a.Kind != plan.Resume {
+			continue
+		}
+		b, known := first[change{j, a.Kind}]
+		if !known {
+			first[change{j, a.Kind}] = i
+		} else if step := p.Actions[b].Step; step != a.Step {
+			return &ActionError{i, a, NoRule, fmt.Sprintf("another %s of vjob %q is in step %d", a.Kind, c.VJobs[j].Name, step)}
+		}
+	}
+	return nil
+}
+
+// deed is what an action does, in indices of nodes and VMs.
+type deed struct {
+	vm       int32
+	from, to int32 // the node that it leaves, and the one where it arrives; each may be Nowhere
+}
+
+// stay is a time that a VM counts on a node, or on several one after the other.
+type stay struct {
+	vm         int32
+	node       int32
+	begin, end int // the actions by which it arrives and leaves; never for one that does not happen
+}
+
+const never = -1
+
+// checker judges one plan.
 type checker struct {
 	c       *cluster.Configuration
 	actions []plan.Action
-	vms     map[cluster.VMID]int
-	nodes   map[cluster.NodeID]int
-	// before is, by action, the set of actions that have ended when it starts.
-	before []set
-}
-
-// set is a set of actions, as bits.
-type set []uint64
-
-func (s set) has(i int) bool { return s[i/64]&(1<<(i%64)) != 0 }
-func (s set) add(i int)      { s[i/64] |= 1 << (i % 64) }
-func (s set) addAll(o set) {
-	for w := range o {
-		s[w] |= o[w]
-	}
+	rule    []rule.Rule
+	judge   *Judge
+	deeds   []deed
+	stays   [][]stay // by VM, in order
+	past    past
 }
 
 func (k *checker) wrong(i int, format string, args ...any) error {
-	return &ActionError{i, k.actions[i], fmt.Sprintf(format, args...)}
+	return &ActionError{i, k.actions[i], NoRule, fmt.Sprintf(format, args...)}
+}
+
+// breaks says that action i breaks a rule.
+func (k *checker) breaks(i, ruleIndex int, format string, args ...any) error {
+	r := &k.rule[ruleIndex]
+	return &ActionError{i, k.actions[i], ruleIndex, fmt.Sprintf("rule %s (%s): ", r.Name, r.Kind) + fmt.Sprintf(format, args...)}
+}
+
+func (k *checker) vmName(v int32) string   { return k.c.VMs[v].Name }
+func (k *checker) nodeName(n int32) string { return k.c.Nodes[n].Name }
+
+// newChecker returns a checker of p, or an error if p cannot be read: if an action
+// is malformed, or the VM not in the state and place that it asks for.
+func newChecker(c *cluster.Configuration, p plan.Plan, rules []rule.Rule) (*checker, error) {
+	k := &checker{c: c, actions: p.Actions, rule: rules, past: newPast(p.Actions)}
+	k.judge = newJudge(c, Request{Rules: rules}, k.everRun())
+	if err := k.form(); err != nil {
+		return nil, err
+	}
+	return k, k.lives()
+}
+
+// everRun returns which VMs run at the start or in the end.
+func (k *checker) everRun() []bool {
+	last := map[cluster.VMID]plan.Kind{}
+	for _, a := range k.actions {
+		last[a.VM] = a.Kind
+	}
+	runs := make([]bool, len(k.c.VMs))
+	for v := range runs {
+		kind, acts := last[k.c.VMs[v].ID]
+		runs[v] = k.c.Host[v] != cluster.Nowhere || acts && kind.Arrives()
+	}
+	return runs
 }
 
 // form checks what can be seen in an action alone.
 func (k *checker) form() error {
+	vms, nodes := map[cluster.VMID]int32{}, map[cluster.NodeID]int32{}
+	for v := range k.c.VMs {
+		vms[k.c.VMs[v].ID] = int32(v)
+	}
+	for n := range k.c.Nodes {
+		nodes[k.c.Nodes[n].ID] = int32(n)
+	}
+	k.deeds = make([]deed, len(k.actions))
 	for i, a := range k.actions {
-		v, known := k.vms[a.VM]
+		v, known := vms[a.VM]
 		if !known {
 			return k.wrong(i, "unknown VM")
 		}
-		if _, known := k.nodes[a.Source]; !known {
+		if a.Kind > plan.Stop {
+			return k.wrong(i, "unknown kind")
+		}
+		source, known := nodes[a.Source]
+		if !known {
 			return k.wrong(i, "unknown source")
 		}
-		if _, known := k.nodes[a.Target]; !known {
+		target, known := nodes[a.Target]
+		if !known {
 			return k.wrong(i, "unknown target")
 		}
-		if a.Source == a.Target {
+		if a.Kind == plan.Migrate && source == target {
 			return k.wrong(i, "source and target are the same")
 		}
-		if memory := k.c.VMs[v].Demand.Memory(); a.Memory != memory {
+		if a.Kind != plan.Migrate && a.Kind != plan.Resume && source != target {
+			return k.wrong(i, "source and target of a %s are to be the same", a.Kind)
+		}
+		if memory := k.judge.demand[v].Memory(); a.Memory != memory {
 			return k.wrong(i, "it says %v of memory, and the VM has %v", a.Memory, memory)
 		}
 		if a.Step < 0 || i > 0 && a.Step < k.actions[i-1].Step {
@@ -124,204 +215,197 @@ func (k *checker) form() error {
 				return k.wrong(i, "it comes after action %d, which is in no earlier step", b)
 			}
 		}
+		k.deeds[i] = deed{vm: v, from: source, to: target}
 	}
 	return nil
 }
 
-// order checks that the actions of a VM come one after the other, by the
-// dependencies too, and that all but its last are bypasses. It sets before.
-func (k *checker) order() error {
-	k.before = make([]set, len(k.actions))
-	last := map[int]int{} // by VM: its action
-	for i, a := range k.actions {
-		k.before[i] = make(set, (len(k.actions)+63)/64)
-		for _, b := range a.After {
-			k.before[i].add(b)
-			k.before[i].addAll(k.before[b])
+// lives follows each VM through its actions. They come one after the other, by
+// the dependencies too; each finds the VM in the state that it asks for and
+// where it says; and all but the last are bypasses. It completes deeds, and
+// fills in stays.
+func (k *checker) lives() error {
+	k.stays = make([][]stay, len(k.c.VMs))
+	image := make([]int32, len(k.c.VMs))
+	state := make([]cluster.State, len(k.c.VMs))
+	last := make([]int, len(k.c.VMs)) // the action before
+	for v := range k.c.VMs {
+		state[v], image[v], last[v] = k.c.StateOf(int32(v)), k.c.ImageOf(int32(v)), never
+		if h := k.c.Host[v]; h != cluster.Nowhere {
+			k.stays[v] = []stay{{int32(v), h, never, never}}
 		}
-		v := k.vms[a.VM]
-		b, moved := last[v]
-		if moved && !k.actions[b].Bypass {
-			return k.wrong(b, "the VM moves again in action %d, but this is no bypass", i)
-		}
-		if moved && !k.before[i].has(b) {
-			return k.wrong(i, "it does not wait for action %d of the same VM", b)
-		}
-		last[v] = i
 	}
 	for i, a := range k.actions {
-		if a.Bypass && last[k.vms[a.VM]] == i {
+		d := &k.deeds[i]
+		v := d.vm
+		if b := last[v]; b != never {
+			if !k.actions[b].Bypass {
+				return k.wrong(b, "the VM acts again in action %d, but this is no bypass", i)
+			}
+			if k.past.of(i, k.actions[b].Step); !k.past.has(b) {
+				return k.wrong(i, "it does not wait for action %d of the same VM", b)
+			}
+		}
+		if a.Bypass && a.Kind != plan.Migrate && a.Kind != plan.Suspend {
+			return k.wrong(i, "a %s is no bypass", a.Kind)
+		}
+		last[v] = i
+		host := cluster.Nowhere
+		if state[v] == cluster.Running {
+			host = k.stays[v][len(k.stays[v])-1].node
+		}
+		if err := k.finds(i, state[v], host, image[v]); err != nil {
+			return err
+		}
+		if d.from = host; host != cluster.Nowhere {
+			k.stays[v][len(k.stays[v])-1].end = i
+		}
+		if a.Kind.Arrives() {
+			k.stays[v] = append(k.stays[v], stay{v, d.to, i, never})
+		} else {
+			d.to = cluster.Nowhere
+		}
+		state[v] = after(a.Kind)
+		if image[v] = cluster.Nowhere; a.Kind == plan.Suspend {
+			image[v] = host
+		}
+	}
+	for i, a := range k.actions {
+		if a.Bypass && last[k.deeds[i].vm] == i {
 			return k.wrong(i, "it is a bypass, but the VM does not move on")
 		}
 	}
 	return nil
 }
 
-// steps replays the plan step by step.
-func (k *checker) steps() error {
-	host := append([]int32(nil), k.c.Host...)
-	use := k.c.Usage()
-	for start := 0; start < len(k.actions); {
-		end := start
-		for ; end < len(k.actions) && k.actions[end].Step == k.actions[start].Step; end++ {
-			a := k.actions[end]
-			v, source, target := k.vms[a.VM], k.nodes[a.Source], k.nodes[a.Target]
-			if host[v] != int32(source) {
-				return k.wrong(end, "the VM is not on its source")
-			}
-			use[target] = use[target].Plus(k.c.VMs[v].Demand)
-			if r, over := use[target].Exceeding(k.c.Nodes[target].Capacity); over {
-				return k.wrong(end, "too little %v on the target: %v asked for, %v there", r, use[target], k.c.Nodes[target].Capacity)
-			}
-			host[v] = cluster.Nowhere // until the end of the step
+// finds checks that action i finds its VM, which is in the given state, on host
+// or in the image, as it says.
+func (k *checker) finds(i int, state cluster.State, host, image int32) error {
+	kind, source := k.actions[i].Kind, k.deeds[i].from
+	want := cluster.Running
+	switch kind {
+	case plan.Run:
+		want = cluster.Waiting
+	case plan.Resume:
+		want = cluster.Sleeping
+	case plan.Stop:
+		if want = state; state == cluster.Terminated {
+			return k.wrong(i, "the VM is terminated")
 		}
-		for ; start < end; start++ {
-			a := k.actions[start]
-			v := k.vms[a.VM]
-			host[v] = int32(k.nodes[a.Target])
-			use[k.nodes[a.Source]] = use[k.nodes[a.Source]].Minus(k.c.VMs[v].Demand)
+	}
+	switch {
+	case state != want:
+		return k.wrong(i, "the VM is %s", state)
+	case host != cluster.Nowhere && source != host:
+		return k.wrong(i, "the VM is not on its source")
+	case image != cluster.Nowhere && source != image:
+		return k.wrong(i, "the image of the VM is not on its source")
+	case kind == plan.Resume && image == cluster.Nowhere && source != k.deeds[i].to:
+		return k.wrong(i, "all nodes reach the image alike, so source and target are to be the same")
+	}
+	return nil
+}
+
+// after returns the state of a VM after an action.
+func after(kind plan.Kind) cluster.State {
+	switch kind {
+	case plan.Suspend:
+		return cluster.Sleeping
+	case plan.Stop:
+		return cluster.Terminated
+	}
+	return cluster.Running
+}
+
+// moves checks that nobody comes to a closed node, and the rules about the plan
+// itself: Root, MovesIn, MovesOut and Precedence.
+func (k *checker) moves() error {
+	for i, d := range k.deeds {
+		if d.to != cluster.Nowhere && k.judge.closed[d.to] {
+			if r := k.judge.offlineRule(d.to); r != NoRule {
+				return k.breaks(i, r, "nobody is to come to node %q", k.nodeName(d.to))
+			}
+			return k.wrong(i, "the target is %s", k.c.Nodes[d.to].State)
+		}
+	}
+	for i := range k.rule {
+		var err error
+		switch r := &k.rule[i]; r.Kind {
+		case rule.Root:
+			err = k.root(i)
+		case rule.MovesIn, rule.MovesOut:
+			err = k.mostMoves(i)
+		case rule.Precedence:
+			err = k.precedence(i)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// traffic is what arrives at a node and departs from it.
-type traffic struct {
-	node                 int
-	held                 cluster.Resources // by the VMs there at the start
-	arrivals, departures []int
-}
-
-// interleavings checks that no order of events that the dependencies allow
-// makes a node hold more than it can while, or after, somebody arrives.
-func (k *checker) interleavings() error {
-	nodes := make([]traffic, len(k.c.Nodes))
-	for n, use := range k.c.Usage() {
-		nodes[n] = traffic{node: n, held: use}
+// root checks that the VMs of a Root that run at the start do not migrate, and
+// are resumed at home.
+func (k *checker) root(i int) error {
+	if !k.rule[i].Hard() {
+		return nil
 	}
-	for i, a := range k.actions {
-		target, source := &nodes[k.nodes[a.Target]], &nodes[k.nodes[a.Source]]
-		target.arrivals = append(target.arrivals, i)
-		source.departures = append(source.departures, i)
-	}
-	for n := range nodes {
-		for _, i := range nodes[n].arrivals {
-			if r, worst, over := k.worst(&nodes[n], i); over {
-				return k.wrong(i, "the target may be asked for %d of %v and has %d, if others start early and end late",
-					worst, r, k.c.Nodes[n].Capacity[r])
+	for _, v := range k.rule[i].VMs {
+		for _, s := range k.stays[v] {
+			if home := k.c.Host[v]; home != cluster.Nowhere && s.node != home {
+				return k.breaks(s.begin, i, "the VM is to stay on node %q", k.nodeName(home))
+			}
+			if s.end != never && k.actions[s.end].Kind == plan.Migrate && k.c.Host[v] != cluster.Nowhere {
+				return k.breaks(s.end, i, "the VM is to stay on node %q", k.nodeName(s.node))
 			}
 		}
 	}
 	return nil
 }
 
-func (k *checker) demand(action int, r cluster.Resource) int64 {
-	return k.c.VMs[k.vms[k.actions[action].VM]].Demand[r]
-}
-
-// worst returns the most that a node can be asked for once arrival has
-// started, of the first resource of which that is more than there is.
-//
-// An enemy chooses which other arrivals have started. Each one adds its
-// demand, and concedes that all departures before it have ended. The enemy
-// never concedes more than needed. So it looks for the set of arrivals with the
-// largest demand less that of the departures they concede, a closure of
-// greatest weight, whose value is the demand of all arrivals less a maximum
-// flow from arrivals to the departures before them.
-//
-// Source: J.-C. Picard, "Maximal closure of a graph and applications to
-// combinatorial problems", Management Science, 1976.
-func (k *checker) worst(t *traffic, arrival int) (r cluster.Resource, worst int64, over bool) {
-	for r := range cluster.NumResources {
-		worst := t.held[r] + k.demand(arrival, r)
-		f := flow{k: k}
-		for _, d := range t.departures {
-			if k.before[arrival].has(d) {
-				worst -= k.demand(d, r)
-			} else {
-				f.sinks = append(f.sinks, pipe{d, k.demand(d, r)})
-			}
+// mostMoves checks that no more actions than a MovesIn or MovesOut allows bring a
+// VM to one of its nodes, or take a running one away.
+func (k *checker) mostMoves(i int) error {
+	r := &k.rule[i]
+	moves := map[int32]int64{}
+	for a, d := range k.deeds {
+		n := d.to
+		if r.Kind == rule.MovesOut {
+			n = d.from
 		}
-		for _, a := range t.arrivals {
-			if a != arrival {
-				worst += k.demand(a, r)
-				f.sources = append(f.sources, pipe{a, k.demand(a, r)})
-			}
-		}
-		if worst > k.c.Nodes[t.node].Capacity[r] {
-			worst -= f.maximum()
-		}
-		if worst > k.c.Nodes[t.node].Capacity[r] {
-			return r, worst, true
-		}
-	}
-	return 0, 0, false
-}
-
-// flow is a network from arrivals to the departures that are before them.
-type flow struct {
-	k              *checker
-	sources, sinks []pipe
-	through        map[[2]int]int64 // by source and sink
-	seen           []bool           // by source
-}
-
-// pipe is an action and how much more can flow through it.
-type pipe struct {
-	action int
-	left   int64
-}
-
-func (f *flow) joined(source, sink int) bool {
-	return f.k.before[f.sources[source].action].has(f.sinks[sink].action)
-}
-
-// maximum returns the largest flow, by augmenting paths.
-func (f *flow) maximum() (total int64) {
-	f.through = map[[2]int]int64{}
-	for s := range f.sources {
-		for f.sources[s].left > 0 {
-			f.seen = make([]bool, len(f.sources))
-			pushed := f.push(s, f.sources[s].left)
-			if pushed == 0 {
-				break
-			}
-			f.sources[s].left -= pushed
-			total += pushed
-		}
-	}
-	return total
-}
-
-// push sends up to amount on from source: to a sink with room, or to one from
-// which another source can turn to a different sink.
-func (f *flow) push(source int, amount int64) int64 {
-	f.seen[source] = true
-	for sink := range f.sinks {
-		if !f.joined(source, sink) {
+		if n == cluster.Nowhere || !contains(r.Nodes, n) {
 			continue
 		}
-		if pushed := min(amount, f.sinks[sink].left); pushed > 0 {
-			f.sinks[sink].left -= pushed
-			f.through[[2]int{source, sink}] += pushed
-			return pushed
+		if moves[n]++; moves[n] > r.Max {
+			return k.breaks(a, i, "there are more than %d such moves at node %q", r.Max, k.nodeName(n))
 		}
 	}
-	for sink := range f.sinks {
-		if !f.joined(source, sink) {
+	return nil
+}
+
+// precedence checks that all actions on one VM have ended before those on the
+// next one that has any begin.
+func (k *checker) precedence(i int) error {
+	first, last := map[int32]int{}, map[int32]int{}
+	for a, d := range k.deeds {
+		if _, known := first[d.vm]; !known {
+			first[d.vm] = a
+		}
+		last[d.vm] = a
+	}
+	before := cluster.Nowhere // the VM
+	for _, v := range k.rule[i].VMs {
+		a, acts := first[v]
+		if !acts {
 			continue
 		}
-		for other := range f.sources {
-			turned := min(amount, f.through[[2]int{other, sink}])
-			if f.seen[other] || turned == 0 {
-				continue
-			}
-			if pushed := f.push(other, turned); pushed > 0 {
-				f.through[[2]int{other, sink}] -= pushed
-				f.through[[2]int{source, sink}] += pushed
-				return pushed
+		if before != cluster.Nowhere {
+			if k.past.of(a, k.actions[last[before]].Step); !k.past.has(last[before]) {
+				return k.breaks(a, i, "it does not wait for action %d on VM %q", last[before], k.vmName(before))
 			}
 		}
+		before = v
 	}
-	return 0
+	return nil
 }

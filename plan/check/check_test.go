@@ -52,7 +52,7 @@ func TestPlanRefuses(t *testing.T) {
 		}, "action 2 (VM 1 from node 2 to 0 in step 2): it does not wait for action 0 of the same VM"},
 		{"a bypass that is none", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions[0].Bypass = false }, "this is no bypass"},
 		{"a bypass left behind", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions = p.Actions[:2] }, "the VM does not move on"},
-		{"a VM that does not run", func(c *cluster.Configuration, _ *plan.Plan) { c.Host[0] = cluster.Nowhere }, "the VM is not on its source"},
+		{"a VM that does not run", func(c *cluster.Configuration, _ *plan.Plan) { c.Host[0] = cluster.Nowhere }, "the VM is waiting"},
 		{"the third node is full", func(c *cluster.Configuration, _ *plan.Plan) { c.VMs[2].Demand[cluster.Memory] = 10 }, "action 0 (VM 1 from node 1 to 2 in step 0): too little memory"},
 		{"an overloaded node takes in", func(c *cluster.Configuration, _ *plan.Plan) { c.VMs[2].Demand[cluster.Disk] = 1 }, "too little disk"},
 		{"a dependency through another", func(_ *cluster.Configuration, p *plan.Plan) { p.Actions[2].After = []int{1} }, ""},
@@ -164,7 +164,7 @@ func TestViable(t *testing.T) {
 		{"as it is", []int32{0, 1, 2}, ""},
 		{"a VM too few", []int32{0, 1}, "3 VMs but 2 hosts"},
 		{"no such node", []int32{0, 1, 3}, `VM "v2" is on node number 3, and there are 3`},
-		{"a VM stopped", []int32{0, 1, -1}, `VM "v2" runs in only one of the configurations`},
+		{"a VM stopped", []int32{0, 1, -1}, `VM "v2" is to run, and does not`},
 		{"overloaded", []int32{0, 0, 2}, `node "n0" is asked for cpu 1.1 cores, memory 2B and has cpu 1 core, memory 10B: too little cpu`},
 	}
 	for _, test := range tests {
