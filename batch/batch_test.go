@@ -270,6 +270,29 @@ func TestThesis(t *testing.T) {
 	}
 }
 
+// "In the best case, requirements evolve during the execution of the vjob, and the
+// benefits are significant. In the worst case, requirements are constants and a
+// static approach with backfilling is sufficient."
+func TestBestAndWorstCase(t *testing.T) {
+	for _, test := range []struct {
+		graph       string
+		least, most float64 // share of the time that is saved
+	}{
+		{"ED", -0.1, 0},
+		{"HC", 0.3, 0.8},
+	} {
+		s := thesis(t)
+		for j := range s.VJobs {
+			s.VJobs[j].Graph = test.graph
+		}
+		easy, dynamic := Run(&s, "easy"), Run(&s, "dynamic")
+		saved := 1 - dynamic.Cumulated().Seconds()/easy.Cumulated().Seconds()
+		if saved < test.least || saved > test.most {
+			t.Errorf("%s: %.1f %% saved, want from %.0f to %.0f", test.graph, 100*saved, 100*test.least, 100*test.most)
+		}
+	}
+}
+
 // Whatever the vjobs, the sizes and the policy: all vjobs end, no node ever has
 // more memory in use than it has, and what was computed is what there was to
 // compute, no more and no less, whoever slept in between.

@@ -114,7 +114,7 @@ func (f *figure) gantt(r *Result) {
 	f.timeAxis(top, top+height)
 	for j, v := range f.study.VJobs {
 		y := top + rowHeight*(j+1) - 3
-		f.text(plotLeft-8, y, "", "end", fmt.Sprintf("%s  %s %v", v.Name, v.Graph, v.Memory))
+		f.text(plotLeft-8, y, "", "end", fmt.Sprintf("%s %s %v", shortened(v.Name), v.Graph, v.Memory))
 		last := time.Duration(0)
 		for _, s := range r.Spans {
 			if s.VJob == j {
@@ -125,6 +125,15 @@ func (f *figure) gantt(r *Result) {
 		f.text(f.at(last)+5, y, "dim", "start", fmt.Sprintf("%.1f", r.Completed[j].Minutes()))
 	}
 	f.y = top + height + 18
+}
+
+// shortened is a name that has room beside its row.
+func shortened(name string) string {
+	const most = 10
+	if r := []rune(name); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return name
 }
 
 // timeAxis draws the frame of a plot with its grid, and minutes below.
