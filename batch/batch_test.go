@@ -400,7 +400,7 @@ func TestParseNamesFileLineAndKey(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"empty", "", "s.yaml: the file is empty; examples/vjobs/thesis.yaml is one to start from"},
 		{"unknown key", vjob + "nods: {}\n", "s.yaml: line 3: nods: there is no such key here"},
-		{"no vjobs", "nodes: {count: 3}\n", "s.yaml: vjobs: 0 vjobs are not from 1 to 1000"},
+		{"no vjobs", "nodes: {count: 3}\n", "s.yaml: vjobs: 0 vjobs are not from 1 to 100"},
 		{"no unit", vjob + "actions: {run: 6}\n", `s.yaml: line 3: actions.run: "6" is not a duration`},
 		{"graph", "vjobs:\n  - {name: a, graph: XX, memory: 1GiB, alone: 5m}\n", `s.yaml: line 2: vjobs[0].graph: "XX" is not a graph of tasks; the graphs are ED, HC, VP, MB`},
 		{"twice", vjob + "  - {name: a, graph: ED, memory: 1GiB, alone: 5m}\n", `s.yaml: line 3: vjobs[1].name: "a" is there twice`},
@@ -431,4 +431,28 @@ func TestDraw(t *testing.T) {
 	if err := a.Validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzParse asks that whatever a file says, the error names where, and that what
+// is accepted can be drawn from and is still valid.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("vjobs:\n  - {name: a, graph: ED, memory: 1GiB, alone: 5m}\n"))
+	f.Add([]byte("nodes: {count: 20, cpus: 1}\nvjobs:\n  - {name: a, graph: MB, memory: 2GiB, alone: 100ms, estimate: 1h}\nseed: 3\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Parse("f.yaml", data)
+		if err != nil {
+			var bad *KeyError
+			if !errors.As(err, &bad) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("error %q (%T)", err, err)
+			}
+			return
+		}
+		drawn := s.Draw(1)
+		for i := range drawn.VJobs {
+			drawn.VJobs[i].Alone = min(drawn.VJobs[i].Alone, maxTime) // a draw may take half as long again
+		}
+		if err := drawn.Validate(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -87,12 +87,12 @@ func Parse(file string, data []byte) (Study, error) {
 // The largest sizes; more is surely a slip of the pen.
 const (
 	maxName   = 100
-	maxNodes  = 1000
+	maxNodes  = 200
 	maxCPUs   = 1024
-	maxVJobs  = 1000
+	maxVJobs  = 100
 	maxMemory = 1024 * cluster.TiB
-	maxTime   = settings.Duration(365 * 24 * time.Hour)
-	minTime   = settings.Duration(time.Millisecond)
+	maxTime   = settings.Duration(24 * time.Hour)
+	minTime   = settings.Duration(100 * time.Millisecond)
 )
 
 // Validate returns a *KeyError that names the first value that can't be

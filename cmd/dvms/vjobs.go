@@ -112,12 +112,21 @@ func (f *vjobsFlags) run(c *cobra.Command, name string) error {
 		return badInput{err}
 	}
 	var runs []batch.Result
-	for _, policy := range s.Policies {
-		runs = append(runs, batch.Run(&s, policy))
-	}
 	var gains []batch.Gain
-	if f.draws > 0 {
-		gains = batch.Gains(&s, int(f.draws))
+	done := make(chan struct{})
+	go func() { // which an interrupt need not wait for
+		defer close(done)
+		for _, policy := range s.Policies {
+			runs = append(runs, batch.Run(&s, policy))
+		}
+		if f.draws > 0 {
+			gains = batch.Gains(&s, int(f.draws))
+		}
+	}()
+	select {
+	case <-done:
+	case <-c.Context().Done():
+		return errors.New("interrupted; nothing was written")
 	}
 	if f.gantt.text != "" {
 		var figure bytes.Buffer
