@@ -9,11 +9,11 @@ import (
 	"github.com/dvms-project/dvms/internal/spell"
 )
 
-// otherScenarios says which scenarios there are in place of a file that is not
-// there: beside it, or in the folder of examples. It returns "" if there are none.
-func otherScenarios(file string) string {
+// otherYAML says which YAML files there are in place of one that is not there:
+// beside it, or in the folder of examples. It returns "" if there are none.
+func otherYAML(file, examples string) string {
 	dir := filepath.Dir(file)
-	for _, dir := range []string{dir, filepath.Join(dir, "examples"), "examples"} {
+	for _, dir := range []string{dir, filepath.Join(dir, examples), examples} {
 		var names []string
 		entries, _ := os.ReadDir(dir) // a folder that can't be read has no suggestions
 		for _, e := range entries {
