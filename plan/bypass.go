@@ -63,7 +63,8 @@ func (m *maker) pass(lets, going bool) {
 	for _, v := range k.waiting {
 		cycle := k.component[m.host[v]]
 		switch {
-		case m.passed[v] >= m.passes || k.passing[cycle] >= width || k.size[cycle] < 2 || k.component[m.goal[v]] != cycle:
+		case m.passed[v] >= m.passes || k.passing[cycle] >= width:
+		case !m.loose && (k.size[cycle] < 2 || k.component[m.goal[v]] != cycle):
 		case going && m.policy.eager && k.moving[cycle]:
 		case m.memory(v) > m.limit():
 		case lets && !m.unblocks(v):
@@ -153,7 +154,7 @@ func (m *maker) findSpare() {
 	k.spare, k.refused = k.spare[:0], k.refused[:0]
 	for _, awaited := range []bool{false, true} {
 		for n := range m.c.Nodes {
-			if least.Within(m.free[n]) && awaited == (len(m.waiting[n]) > 0) {
+			if m.c.Nodes[n].State == cluster.Online && least.Within(m.free[n]) && awaited == (len(m.waiting[n]) > 0) {
 				k.spare = append(k.spare, int32(n))
 			}
 		}
@@ -161,22 +162,29 @@ func (m *maker) findSpare() {
 }
 
 // passage returns the node that v can wait on: the first spare one with room, or
-// Nowhere.
+// Nowhere. One where no rule is broken for a time comes before the others.
 func (m *maker) passage(v int32) int32 {
 	k := &m.cycles
 	demand := m.c.VMs[v].Demand
 	if slices.ContainsFunc(k.refused, func(r cluster.Resources) bool { return r.Within(demand) }) {
 		return cluster.Nowhere
 	}
+	room, second := m.fits(v, m.host[v]) || m.fits(v, m.goal[v]), cluster.Nowhere
 	for _, n := range k.spare {
-		if n != m.host[v] && n != m.goal[v] && m.fits(v, n) {
+		switch {
+		case n == m.host[v] || n == m.goal[v] || !m.fits(v, n):
+			continue
+		case m.keeper == nil || m.keeper.hosts(v, n) && m.keeper.likes(v, n):
 			return n
+		case second == cluster.Nowhere && m.keeper.hosts(v, n):
+			second = n
 		}
+		room = true
 	}
-	if !m.fits(v, m.host[v]) && !m.fits(v, m.goal[v]) {
+	if !room {
 		k.refused = append(k.refused, demand)
 	}
-	return cluster.Nowhere
+	return second
 }
 
 // stepPark suspends the smallest VM of a cycle, to be resumed on its goal.
@@ -184,7 +192,7 @@ func (m *maker) stepPark() bool {
 	k := &m.cycles
 	for _, lets := range []bool{true, false} {
 		for _, v := range k.waiting {
-			if k.component[m.host[v]] != k.component[m.goal[v]] || lets && !m.unblocks(v) {
+			if !m.loose && k.component[m.host[v]] != k.component[m.goal[v]] || lets && !m.unblocks(v) || m.keeper != nil && !m.keeper.ready(v) {
 				continue
 			}
 			m.start(v, m.host[v], Suspend, true)

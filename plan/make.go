@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -56,14 +57,16 @@ type problem struct {
 	goal []int32
 	// kinds is, by VM with something to do, its action, but for bypasses; nil if all are
 	// migrations.
-	kinds   []Kind
-	leavers []int32             // VMs that are suspended or stopped, in the order of sort
-	movers  []int32             // VMs that arrive somewhere, in the order of sort
-	rank    []int32             // by VM with something to do: leavers first, then movers, in order
-	room    []cluster.Resources // by node: at the start
-	arrive  []int32             // by node: how many movers go there
-	light   []int32             // movers, least memory first; made when it is needed first
-	jobs    *jobs               // nil if no vjobs are to be kept together
+	kinds    []Kind
+	leavers  []int32             // VMs that are suspended or stopped, in the order of sort
+	movers   []int32             // VMs that arrive somewhere, in the order of sort
+	rank     []int32             // by VM with something to do: leavers first, then movers, in order
+	room     []cluster.Resources // by node: at the start
+	arrive   []int32             // by node: how many movers go there
+	light    []int32             // movers, least memory first; made when it is needed first
+	rules    *rulebook           // nil if there are none
+	jobs     *jobs               // nil if no vjobs are to be kept together
+	together bool                // suspends are in the first step, whatever that costs
 	// maySuspend lets a cycle be broken by a suspend, if nothing else works.
 	maySuspend bool
 }
@@ -110,7 +113,11 @@ func (p *problem) prepare() error {
 		p.arrive[p.goal[v]]++
 	}
 	for _, v := range p.movers {
-		if to := p.goal[v]; !isRoom(end[to]) {
+		to := p.goal[v]
+		if state := p.c.Nodes[to].State; state != cluster.Online {
+			return fmt.Errorf("VM %q is to go to node %q, which is %v", p.c.VMs[v].Name, p.c.Nodes[to].Name, state)
+		}
+		if !isRoom(end[to]) {
 			return fmt.Errorf("VM %q is to go to node %q, which would be overloaded", p.c.VMs[v].Name, p.c.Nodes[to].Name)
 		}
 	}
@@ -192,9 +199,10 @@ type policy struct {
 // maker is one call of Make or Switch, and its present try.
 type maker struct {
 	problem
-	policy policy
-	host   []int32             // by VM: where it runs at the start of the step
-	free   []cluster.Resources // by node: room at the start of the step less its arrivals so far
+	policy  policy
+	leaving []int32             // VMs that are to be suspended or stopped still
+	host    []int32             // by VM: where it runs at the start of the step
+	free    []cluster.Resources // by node: room at the start of the step less its arrivals so far
 	// waiting is, by node, the VMs that are to come, in the order in which they go
 	// into what room there is.
 	waiting [][]int32
@@ -206,6 +214,8 @@ type maker struct {
 	passed  []int8  // by VM: how often it was passed by
 	passes  int8    // how often a VM may be passed by
 	parked  []int32 // by VM: the node of its image if it was suspended to break a cycle; nil if nobody was
+	loose   bool    // VMs are passed by that wait in no cycle
+	keeper  *keeper // how the rules are kept in this try; nil if there are none
 	step    int32
 	moves   []move
 	begun   int // moves[begun:] are those of this step
@@ -223,7 +233,8 @@ type move struct {
 func (m *maker) run(p policy) error {
 	m.policy = p
 	m.begin()
-	for m.stepLeave(); m.left > 0; {
+	for m.left > 0 || len(m.leaving) > 0 {
+		m.stepLeave()
 		m.stepDirect()
 		if p.eager || !m.going() {
 			m.stepBypass()
@@ -235,9 +246,6 @@ func (m *maker) run(p policy) error {
 		if !m.relax() {
 			return m.stuck()
 		}
-	}
-	if m.going() {
-		m.endStep()
 	}
 	return nil
 }
@@ -254,6 +262,8 @@ func (m *maker) relax() bool {
 		m.freely = true
 	case m.passes < most:
 		m.passes++
+	case m.rules != nil && !m.loose:
+		m.loose, m.passes = true, 1
 	default:
 		return m.maySuspend && m.stepPark()
 	}
@@ -281,8 +291,12 @@ func (m *maker) begin() {
 	for n := range m.waiting {
 		m.waiting[n] = m.waiting[n][:0]
 	}
-	m.left, m.step, m.begun, m.freely, m.passes, m.parked = len(m.movers), 0, 0, false, 1, nil
+	m.left, m.step, m.begun, m.freely, m.loose, m.passes, m.parked = len(m.movers), 0, 0, false, false, 1, nil
 	m.moves, m.dirty, m.delayed = m.moves[:0], m.dirty[:0], m.delayed[:0]
+	m.leaving = append(m.leaving[:0], m.leavers...)
+	if m.rules != nil {
+		m.keeper = m.rules.keeper(m.host)
+	}
 	order := m.movers
 	if m.policy.small {
 		order = m.lightest()
@@ -302,11 +316,22 @@ func (m *maker) mark(n int32) {
 }
 
 // stepLeave starts the suspends and stops. They have no precondition, but for
-// an order that a rule asks for.
+// an order that a rule asks for. A limit that only lets actions start that cost
+// nothing is for them too.
 func (m *maker) stepLeave() {
-	for _, v := range m.leavers {
-		m.start(v, m.goal[v], m.kindOf(v), false)
+	if len(m.leaving) == 0 {
+		return
 	}
+	still := m.leaving[:0]
+	for _, v := range m.leaving {
+		switch kind := m.kindOf(v); {
+		case m.keeper != nil && !m.keeper.ready(v), !m.together && m.limit() == 0 && kind == Suspend:
+			still = append(still, v)
+		default:
+			m.start(v, m.goal[v], kind, false)
+		}
+	}
+	m.leaving = still
 }
 
 // stepDirect starts every arrival that is feasible. Only nodes where room was
@@ -334,7 +359,7 @@ func (m *maker) starts(v, n int32) bool {
 		return false
 	}
 	kind := m.kindOf(v)
-	if m.limit() < noLimit && price(kind, m.memory(v), m.source(v, n, kind) == n) > m.limit() {
+	if m.limit() < noLimit && price(kind, m.memory(v), m.source(v, n, kind) == n) > m.limit() || m.keeper != nil && !m.keeper.allows(v, n) {
 		m.delayed = append(m.delayed, n)
 		return false
 	}
@@ -386,15 +411,22 @@ func (m *maker) start(v, n int32, kind Kind, bypass bool) {
 	if kind.Arrives() {
 		m.free[n] = m.free[n].Minus(m.c.VMs[v].Demand)
 	}
+	if m.keeper != nil {
+		m.keeper.start(&m.moves[len(m.moves)-1])
+	}
 }
 
 // endStep lets the VMs of the step leave their sources.
 func (m *maker) endStep() {
 	for i := range m.moves[m.begun:] {
 		a := &m.moves[m.begun+i]
-		if from := m.host[a.vm]; from != cluster.Nowhere {
+		from := m.host[a.vm]
+		if from != cluster.Nowhere {
 			m.free[from] = m.free[from].Plus(m.c.VMs[a.vm].Demand)
 			m.mark(from)
+		}
+		if m.keeper != nil {
+			m.keeper.end(a, from)
 		}
 		m.host[a.vm] = cluster.Nowhere
 		if a.kind.Arrives() {
@@ -415,9 +447,10 @@ func (m *maker) lookAgain() {
 	m.delayed = m.delayed[:0]
 }
 
-// stuck names the VMs that wait.
+// stuck names the VMs that wait, and the rules that keep them from going where
+// there is room.
 func (m *maker) stuck() error {
-	var waiting []int32
+	waiting := slices.Clone(m.leaving)
 	for _, vms := range m.waiting {
 		waiting = append(waiting, vms...)
 	}
@@ -426,5 +459,33 @@ func (m *maker) stuck() error {
 	for _, v := range waiting {
 		e.VMs = append(e.VMs, m.c.VMs[v].Name)
 	}
+	if m.keeper != nil {
+		e.Rules = m.obstacles(waiting)
+	}
 	return e
+}
+
+// obstacles names the rules that keep some VMs from nodes with room, in order of
+// name.
+func (m *maker) obstacles(waiting []int32) []string {
+	const enough = 100 // VMs
+	names := map[string]bool{}
+	for _, v := range waiting[:min(len(waiting), enough)] {
+		if !m.keeper.ready(v) {
+			for _, r := range m.rules.byOrder {
+				if slices.Contains(r.VMs, v) {
+					names[r.Name] = true
+				}
+			}
+		}
+		for n := range m.c.Nodes {
+			if m.host[v] == int32(n) || !m.fits(v, int32(n)) {
+				continue
+			}
+			if r := m.keeper.refusal(&m.rules.hard, m.keeper.used.hard, v, int32(n)); r != nil {
+				names[r.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/rule"
 )
 
 // plan writes the moves down as actions, in order of step, those that leave a
@@ -17,13 +18,18 @@ import (
 // departures of steps before m have ended, and no arrival of a step after m
 // has started. In step m as it was made, D had room for what it held at the
 // start of that step, which is no less than what is left of it now, and for
-// all arrivals up to m.
+// all arrivals up to m. The same holds for a rule that looks at several nodes: see
+// wake.
 func (m *maker) plan() Plan {
 	m.sortMoves()
 	departures := make([][]int, len(m.c.Nodes)) // by node: actions from it so far
 	last := make(map[int32]int)                 // by VM with several actions: its action
 	host := m.host
 	copy(host, m.c.Host)
+	var w *wake
+	if m.rules != nil {
+		w = newWake(m)
+	}
 	p := Plan{Actions: make([]Action, len(m.moves))}
 	for i := range m.moves {
 		a := &m.moves[i]
@@ -32,6 +38,11 @@ func (m *maker) plan() Plan {
 			Kind: a.kind, VM: vm.ID, Source: m.c.Nodes[a.source].ID, Target: m.c.Nodes[a.target].ID,
 			Memory: vm.Demand.Memory(), Bypass: a.bypass, Step: int(a.step),
 			After: m.after(a, p.Actions, departures, last),
+		}
+		if w != nil {
+			p.Actions[i].After = w.after(a, p.Actions, departures, p.Actions[i].After)
+			w.ofVM[a.vm] = append(w.ofVM[a.vm], i)
+			w.from[i] = host[a.vm]
 		}
 		if from := host[a.vm]; from != cluster.Nowhere {
 			departures[from] = append(departures[from], i)
@@ -103,4 +114,76 @@ func earlier(some []int, actions []Action, step int) []int {
 		some = some[:len(some)-1]
 	}
 	return some
+}
+
+// wake is what the rules need to know of earlier actions.
+//
+// A rule that looks at several nodes makes an arrival wait for what has left the
+// part of them that it looks at, in earlier steps: the VMs of a Spread that were in the
+// domain, all VMs of a Gather or Among, and whoever was on the nodes of a
+// capacity. So at any moment no more VMs are there than were, or came, in some step as
+// it was made, and fewer VMs keep these rules as well. Rules about who
+// shares a node need nothing more than room does.
+type wake struct {
+	*rulebook
+	ofVM [][]int // by VM: actions so far
+	from []int32 // by action: the node that the VM left, or Nowhere
+}
+
+func newWake(m *maker) *wake {
+	return &wake{rulebook: m.rules, ofVM: make([][]int, len(m.c.VMs)), from: make([]int32, len(m.moves))}
+}
+
+// after adds to what a waits for in any case what the rules ask for.
+func (w *wake) after(a *move, actions []Action, departures [][]int, after []int) []int {
+	had := len(after)
+	if w.before != nil {
+		for _, u := range w.before[a.vm] {
+			if of := w.ofVM[u]; len(of) > 0 {
+				after = append(after, of[len(of)-1])
+			}
+		}
+	}
+	if a.kind.Arrives() {
+		after = w.left(a, actions, departures, after)
+	}
+	if len(after) > had {
+		slices.Sort(after)
+		after = slices.Compact(after)
+	}
+	return after
+}
+
+// left adds the departures that matter to the rules about an arrival.
+func (w *wake) left(a *move, actions []Action, departures [][]int, after []int) []int {
+	if w.hard.ofVM != nil {
+		for _, id := range w.hard.ofVM[a.vm] {
+			switch g := &w.hard.guards[id]; {
+			case g.Kind == rule.Spread && g.Domain != cluster.OneNode:
+				after = w.leftBy(g.VMs, a, actions, after, func(n int32) bool { return g.domain[n] == g.domain[a.target] })
+			case g.Kind == rule.Gather || g.Kind == rule.Among:
+				after = w.leftBy(g.VMs, a, actions, after, func(int32) bool { return true })
+			}
+		}
+	}
+	if w.hard.atNode != nil {
+		for _, id := range w.hard.atNode[a.target] {
+			for _, n := range w.hard.guards[id].Nodes {
+				after = append(after, earlier(departures[n], actions, int(a.step))...)
+			}
+		}
+	}
+	return after
+}
+
+// leftBy adds the departures of other VMs from nodes that matter.
+func (w *wake) leftBy(vms []int32, a *move, actions []Action, after []int, matters func(n int32) bool) []int {
+	for _, u := range vms {
+		for _, i := range w.ofVM[u] {
+			if u != a.vm && actions[i].Step < int(a.step) && w.from[i] != cluster.Nowhere && matters(w.from[i]) {
+				after = append(after, i)
+			}
+		}
+	}
+	return after
 }

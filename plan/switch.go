@@ -63,7 +63,11 @@ func Switch(c *cluster.Configuration, goal Goal, s Settings) (Plan, error) {
 	if err := m.prepare(); err != nil {
 		return Plan{}, err
 	}
-	if s.Together {
+	var err error
+	if m.rules, err = m.newRulebook(s.Rules); err != nil {
+		return Plan{}, err
+	}
+	if m.together = s.Together; m.together {
 		m.findJobs()
 	}
 	if err := m.search(s.Effort); err != nil {
@@ -165,6 +169,9 @@ func (m *maker) warnings() []string {
 			warnings = append(warnings, fmt.Sprintf(
 				"VM %q is suspended and resumed, to break a cycle in which no VM can be passed by", m.c.VMs[a.vm].Name))
 		}
+	}
+	if m.together {
+		warnings = append(warnings, m.apart()...)
 	}
 	return warnings
 }

@@ -1,6 +1,11 @@
 package plan
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dvms-project/dvms/rule"
+)
 
 // jobs are the vjobs whose resumes are to be in one step.
 type jobs struct {
@@ -8,7 +13,8 @@ type jobs struct {
 	last []int32 // by vjob: the step of its last resume
 }
 
-// findJobs finds the vjobs of which several VMs are resumed.
+// findJobs finds the vjobs of which several VMs are resumed. A VM that a Precedence
+// names is left out, as its action cannot be put off alone.
 func (m *maker) findJobs() {
 	k := &jobs{of: make([]int32, len(m.c.VMs))}
 	for v := range k.of {
@@ -17,7 +23,7 @@ func (m *maker) findJobs() {
 	for i := range m.c.VJobs {
 		var resumed []int32
 		for _, v := range m.c.VJobs[i].VMs {
-			if m.kinds[v] == Resume {
+			if m.kinds[v] == Resume && !m.rules.orders(v) {
 				resumed = append(resumed, v)
 			}
 		}
@@ -63,4 +69,38 @@ func (m *maker) gather() {
 			step++
 		}
 	}
+}
+
+// apart warns of vjobs whose suspends or resumes are in several steps, since a
+// Precedence has an order for them.
+func (m *maker) apart() []string {
+	var warnings []string
+	step := make([]int32, len(m.c.VMs))
+	for i := range m.moves {
+		step[m.moves[i].vm] = m.moves[i].step
+	}
+	for _, kind := range []Kind{Suspend, Resume} {
+		for _, job := range m.c.VJobs {
+			first := int32(none)
+			for _, v := range job.VMs {
+				if m.kinds[v] != kind || !m.rules.acting(v) {
+					continue
+				}
+				if first != none && step[v] != first {
+					warnings = append(warnings, fmt.Sprintf("vjob %q does not %v in one step, as a rule has an order for its VMs", job.Name, kind))
+					break
+				}
+				first = step[v]
+			}
+		}
+	}
+	return warnings
+}
+
+// acting reports whether something is to be done with v, as far as rules are known.
+func (b *rulebook) acting(v int32) bool { return b != nil && b.acts[v] }
+
+// orders reports whether a Precedence names v.
+func (b *rulebook) orders(v int32) bool {
+	return b != nil && slices.ContainsFunc(b.byOrder, func(r *rule.Rule) bool { return slices.Contains(r.VMs, v) })
 }
