@@ -200,7 +200,7 @@ func (g *generator) maximum(r rule.Rule) int64 {
 	case r.Kind == rule.ResourceCapacity:
 		return g.upTo(30)
 	case r.Kind == rule.MaxOnline:
-		return 1 + g.upTo(int64(len(r.Nodes)))
+		return g.upTo(int64(len(r.Nodes)))
 	}
 	return g.upTo(4)
 }

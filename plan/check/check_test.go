@@ -9,6 +9,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/plan/check"
+	"github.com/dvms-project/dvms/rule"
 )
 
 // ring is three nodes, the first two with one VM each that change places by
@@ -69,6 +70,162 @@ func TestPlanRefuses(t *testing.T) {
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// A good plan with every kind of action, and what is found if one thing of it is
+// tampered with.
+func TestPlanKinds(t *testing.T) {
+	const good = "0>1 1z 2^2 3x 4!3 5x ; 6>0 ; 0>0"
+	start := "0 1 z2 3 - z4 4"
+	tests := []struct {
+		name   string
+		tamper func(c *cluster.Configuration, a []plan.Action)
+		want   string // part of the error, none if empty
+	}{
+		{"nothing", func(*cluster.Configuration, []plan.Action) {}, ""},
+		{"no such kind", func(_ *cluster.Configuration, a []plan.Action) { a[0].Kind = 9 }, "unknown kind"},
+		{"a migration from elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[0].Source = 2 }, "action 0 (VM 0 from node 2 to 1 in step 0): the VM is not on its source"},
+		{"a migration of a VM that sleeps", func(c *cluster.Configuration, _ []plan.Action) {
+			c.State[0], c.Host[0] = cluster.Sleeping, cluster.Nowhere
+		}, "action 0 (VM 0 from node 0 to 1 in step 0): the VM is sleeping"},
+		{"a suspend that moves", func(_ *cluster.Configuration, a []plan.Action) { a[1].Target = 2 }, "action 1 (VM 1 suspend on node 2 in step 0): source and target of a suspend are to be the same"},
+		{"a suspend elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[1].Source, a[1].Target = 2, 2 }, "action 1 (VM 1 suspend on node 2 in step 0): the VM is not on its source"},
+		{"a suspend of a VM that waits", func(c *cluster.Configuration, _ []plan.Action) {
+			c.State[1], c.Host[1] = cluster.Waiting, cluster.Nowhere
+		}, "action 1 (VM 1 suspend on node 1 in step 0): the VM is waiting"},
+		{"a suspend of other memory", func(_ *cluster.Configuration, a []plan.Action) { a[1].Memory = 1 }, "it says 1B of memory, and the VM has 11B"},
+		{"a resume elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[2].Target = 3 }, ""},
+		{"a resume from elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[2].Source = 3 }, "action 2 (VM 2 resume on node 2 in step 0): the image of the VM is not on its source"},
+		{"a resume of an image that all reach", func(c *cluster.Configuration, _ []plan.Action) { c.Image[2] = cluster.Nowhere }, ""},
+		{"a resume from afar of an image that all reach", func(c *cluster.Configuration, a []plan.Action) {
+			c.Image[2], a[2].Source = cluster.Nowhere, 3
+		}, "all nodes reach the image alike"},
+		{"a resume of a VM that runs", func(c *cluster.Configuration, _ []plan.Action) {
+			c.State[2], c.Host[2], c.Image[2] = cluster.Running, 2, cluster.Nowhere
+		}, "action 2 (VM 2 resume on node 2 in step 0): the VM is running"},
+		{"a stop elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[3].Source, a[3].Target = 2, 2 }, "action 3 (VM 3 stop on node 2 in step 0): the VM is not on its source"},
+		{"a stop of an image elsewhere", func(_ *cluster.Configuration, a []plan.Action) { a[5].Source, a[5].Target = 2, 2 }, "action 5 (VM 5 stop on node 2 in step 0): the image of the VM is not on its source"},
+		{"a stop that moves", func(_ *cluster.Configuration, a []plan.Action) { a[3].Target = 2 }, "source and target of a stop"},
+		{"a stop of a VM that is terminated", func(c *cluster.Configuration, _ []plan.Action) {
+			c.State[3], c.Host[3] = cluster.Terminated, cluster.Nowhere
+		}, "action 3 (VM 3 stop on node 3 in step 0): the VM is terminated"},
+		{"a stop of a VM that waits", func(c *cluster.Configuration, _ []plan.Action) {
+			c.State[3], c.Host[3] = cluster.Waiting, cluster.Nowhere
+		}, ""},
+		{"a run that moves", func(_ *cluster.Configuration, a []plan.Action) { a[4].Target = 2 }, "source and target of a run"},
+		{"a run of a VM that sleeps", func(c *cluster.Configuration, _ []plan.Action) { c.State[4] = cluster.Sleeping }, "action 4 (VM 4 run on node 3 in step 0): the VM is sleeping"},
+		{"a run of a terminated VM", func(c *cluster.Configuration, _ []plan.Action) { c.State[4] = cluster.Terminated }, "the VM is terminated"},
+		{"a run on a node that is draining", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[3].State = cluster.Draining }, "action 4 (VM 4 run on node 3 in step 0): the target is draining"},
+		{"a resume on a node that is offline", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[2].State = cluster.Offline }, "the target is offline"},
+		{"a resume without room", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[2].Capacity = cluster.Of(999, 100) }, "action 2 (VM 2 resume on node 2 in step 0): too little cpu on the target: cpu 1 core, memory 12B asked for"},
+		{"a run where another VM is not stopped yet", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[3].Capacity = cluster.Of(1000, 100) }, "action 4 (VM 4 run on node 3 in step 0): too little cpu"},
+		{"room by overcommitment", func(c *cluster.Configuration, _ []plan.Action) {
+			c.Nodes[3].Capacity, c.Nodes[3].Overcommit[cluster.CPU] = cluster.Of(1000, 100), 2000
+		}, ""},
+		{"a suspend has not ended", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[1].Capacity = cluster.Of(1000, 100) }, "action 0 (VM 0 from node 0 to 1 in step 0): too little cpu"},
+		{"back without room", func(c *cluster.Configuration, _ []plan.Action) { c.Nodes[0].Capacity = cluster.Of(1000, 100) }, "action 7 (VM 0 from node 1 to 0 in step 2): too little cpu"},
+		{"in before all have left", func(c *cluster.Configuration, a []plan.Action) {
+			c.Nodes[0].Capacity, c.VMs[0].Demand, a[6].After = cluster.Of(2500, 100), cluster.Of(2000, 10), nil
+			a[7].Target = 4
+		}, "action 6 (VM 6 from node 4 to 0 in step 1): the target may be asked for 3000 of cpu and has 2500"},
+		{"a resume that is a bypass", func(_ *cluster.Configuration, a []plan.Action) { a[2].Bypass = true }, "a resume is no bypass"},
+		{"a suspend that is left behind", func(_ *cluster.Configuration, a []plan.Action) { a[1].Bypass = true }, "it is a bypass, but the VM does not move on"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := site(start)
+			p := planOf(c, good)
+			test.tamper(c, p.Actions)
+			err := check.Plan(c, p)
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// A VM may go through several states, and its image lies where it was suspended.
+func TestPlanLives(t *testing.T) {
+	for _, test := range []struct{ start, plan, want string }{
+		{"0", "0z ; 0^2", ""},
+		{"0", "0>1 ; 0z ; 0^2 ", ""},
+		{"-", "0!0 ; 0>1", "action 0 (VM 0 run on node 0 in step 0): a run is no bypass"},
+		{"0", "0x ; 0!1", "action 0 (VM 0 stop on node 0 in step 0): a stop is no bypass"},
+		{"0", "0z ; 0>1", "action 1 (VM 0 from node 0 to 1 in step 1): the VM is sleeping"},
+		{"0", "0z ; 0z", "action 1 (VM 0 suspend on node 0 in step 1): the VM is sleeping"},
+		{"0", "0z ; 0x", ""},
+	} {
+		c := site(test.start)
+		if err := check.Plan(c, planOf(c, test.plan)); (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+			t.Errorf("%s: got %v, want %s", test.plan, err, test.want)
+		}
+	}
+	c := site("0")
+	p := planOf(c, "0>1 ; 0z ; 0^2")
+	p.Actions[2].Source = 0
+	if err := check.Plan(c, p); err == nil || !strings.Contains(err.Error(), "the image of the VM is not on its source") {
+		t.Errorf("resumed from where it once ran: %v", err)
+	}
+}
+
+func TestCoordinated(t *testing.T) {
+	for _, test := range []struct{ plan, want string }{
+		{"0z 1z ; 3^3 4^3", ""},
+		{"0z ; 1z", `action 1 (VM 1 suspend on node 1 in step 1): another suspend of vjob "j0" is in step 0`},
+		{"0z 1z ; 3^3 ; 4^3", `action 3 (VM 4 resume on node 3 in step 2): another resume of vjob "j1" is in step 1`},
+		{"0z 1z 3^3 4^3 ; 2z", ""},
+		{"3^3 4^3 ; 0z 1z", ""},
+		{"0>3 ; 1>3 ; 0z 1z", ""},
+	} {
+		c := site("0 1 2 z3 z4")
+		c.VJobs = []cluster.VJob{
+			{Name: "j0", State: cluster.Running, VMs: []int32{0, 1}}, {Name: "j1", State: cluster.Sleeping, VMs: []int32{3, 4}}, {Name: "j2", State: cluster.Running, VMs: []int32{2}},
+		}
+		p := planOf(c, test.plan)
+		if err := check.Plan(c, p); err != nil {
+			t.Fatal(err)
+		}
+		if err := check.Coordinated(c, p); (err == nil) != (test.want == "") || err != nil && err.Error() != test.want {
+			t.Errorf("%s: got %v, want %s", test.plan, err, test.want)
+		}
+	}
+}
+
+// The times of a plan in which v0 and v1 leave n0, which has room for two, to let
+// v2 and v3 in.
+func TestTimed(t *testing.T) {
+	apart := rule.Rule{Name: "apart", Kind: rule.Spread, VMs: []int32{0, 3}, Always: true}
+	tests := []struct {
+		name   string
+		change func(p *plan.Plan, spans []check.Span)
+		want   string
+	}{
+		{"one after the other", func(*plan.Plan, []check.Span) {}, ""},
+		{"too few", func(p *plan.Plan, _ []check.Span) { p.Actions = p.Actions[:3] }, "3 actions but 4 spans"},
+		{"it ends before it starts", func(_ *plan.Plan, s []check.Span) { s[0].Start = 6 }, "action 0 (VM 0 from node 0 to 2 in step 0): it is carried out from 6ns to 5ns"},
+		{"before the start", func(_ *plan.Plan, s []check.Span) { s[0].Start = -1 }, "it is carried out from -1ns to 5ns"},
+		{"too early for its dependency", func(_ *plan.Plan, s []check.Span) { s[2].Start = 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): it starts at 4ns, and action 0, which it comes after, ends at 5ns"},
+		{"too early for room", func(p *plan.Plan, s []check.Span) { p.Actions[2].After, s[2].Start = nil, 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): too little cpu on the target"},
+		{"without dependency, in time", func(p *plan.Plan, _ []check.Span) { p.Actions[2].After = nil }, ""},
+		{"no dependency, and apart for a rule", func(p *plan.Plan, s []check.Span) { p.Actions[3].After, p.Actions[2].After = []int{1}, []int{0} }, ""},
+		{"a rule is broken for a moment", func(p *plan.Plan, s []check.Span) {
+			p.Actions[3].After, p.Actions[2].After, s[0].End, s[2] = []int{1}, nil, 9, check.Span{Start: 9, End: 9}
+		}, "action 3 (VM 3 from node 1 to 0 in step 1): rule apart (spread): VMs v0 and v3 are together for a time"},
+		{"no time at all", func(p *plan.Plan, s []check.Span) { clear(s) }, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := site("0 0 1 1")
+			c.Nodes[0].Capacity = cluster.Of(2000, 100)
+			c.Nodes[1].Capacity = cluster.Of(9000, 100)
+			p := planOf(c, "0>2 1>2 ; 2>0 3>0")
+			spans := []check.Span{{0, 5}, {0, 7}, {7, 9}, {7, 8}}
+			test.change(&p, spans)
+			if err := check.Timed(c, p, spans, apart); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
