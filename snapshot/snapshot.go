@@ -6,7 +6,8 @@
 //   - the JSON form of a cluster.Configuration (cluster.FromJSON), with
 //     "version";
 //   - an instance of the solver bench, with "schema": nodes, VMs and hosts by
-//     number, CPU in hundredths of a core, memory in MiB (it calls them MB).
+//     number, CPU in hundredths of a core, memory in MiB (it calls them MB);
+//   - an instance of BtrPlace [1], with "model".
 //
 // A text that can't be used is refused with all its mistakes at once, each with
 // its line and path. So is one that says what is not known here: a plan that
@@ -14,6 +15,8 @@
 //
 // The package leaves to others what to do about a configuration (placement,
 // plan), and to open files.
+//
+// Sources: [1] the module json of BtrPlace, https://github.com/btrplace/scheduler.
 package snapshot
 
 import (
@@ -29,8 +32,9 @@ type Format uint8
 
 // The formats.
 const (
-	Own   Format = iota // of this program
-	Bench               // of the solver bench
+	Own      Format = iota // of this program
+	Bench                  // of the solver bench
+	BtrPlace               // of BtrPlace
 )
 
 // Snapshot is a cluster at a moment, and what its text asks of it.
@@ -56,8 +60,9 @@ type Snapshot struct {
 // rules are valid, but need not be kept. Errors are of type *Error.
 //
 // IDs of an Own text are the indices of nodes and VMs, those of a Bench text are
-// the ids in it; there, names are made of them, as in node3 and vm-12, and rules are
-// called by their type and place in the list, as in spread-0.
+// the ids in it. There, and in a BtrPlace text without names, names are made of
+// them, as in node3 and vm-12, and rules are called by their type and place in the
+// list, as in spread-0.
 func Read(text []byte) (Snapshot, error) {
 	if err := firstMistake(text); err != nil {
 		return Snapshot{}, err
@@ -68,6 +73,7 @@ func Read(text []byte) (Snapshot, error) {
 	}
 	_, isOwn := root.get("version")
 	schema, isBench := root.get("schema")
+	_, isBtrPlace := root.get("model")
 	_, nodes := root.get("nodes")
 	_, steps := root.get("steps")
 	switch {
@@ -77,8 +83,10 @@ func Read(text []byte) (Snapshot, error) {
 		return t.own(root)
 	case isBench:
 		return t.bench(root)
+	case isBtrPlace:
+		return t.btrPlace(root)
 	default:
-		t.wrong(root, nowhere, `this is no snapshot: there is neither "version", as in the JSON form of dvms, nor "schema", as in an instance of the solver bench`)
+		t.wrong(root, nowhere, `this is no snapshot: there is neither "version", as in the JSON form of dvms, nor "schema", as in an instance of the solver bench, nor "model", as in one of BtrPlace`)
 	}
 	return Snapshot{}, t.err()
 }
@@ -111,6 +119,17 @@ type at struct {
 }
 
 func whereIs(v value, p place) at { return at{v.line, p.String()} }
+
+// plain leaves out of c what hosts tell.
+func plain(c *cluster.Configuration) *cluster.Configuration {
+	for _, state := range c.State {
+		if state != cluster.Waiting && state != cluster.Running {
+			return c
+		}
+	}
+	c.State, c.Image = nil, nil
+	return c
+}
 
 // want notes the state that a VM is to be in.
 func (s *Snapshot) want(vm int32, to cluster.State) {

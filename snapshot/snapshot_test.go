@@ -283,6 +283,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(ownText))
 	f.Add([]byte(benchText))
 	f.Add([]byte(askingText))
+	f.Add([]byte(btrText))
 	f.Add([]byte(`{"version": 1, "vjobs": [{"name": "j", "state": "running", "vms": []}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := Read(text)
