@@ -7,7 +7,8 @@
 //     "version";
 //   - an instance of the solver bench, with "schema": nodes, VMs and hosts by
 //     number, CPU in hundredths of a core, memory in MiB (it calls them MB);
-//   - an instance of BtrPlace [1], with "model".
+//   - an instance of BtrPlace [1], with "model";
+//   - a text file of Ganeti's tools [2], with | between its columns.
 //
 // A text that can't be used is refused with all its mistakes at once, each with
 // its line and path. So is one that says what is not known here: a plan that
@@ -17,11 +18,13 @@
 // plan), and to open files.
 //
 // Sources: [1] the module json of BtrPlace, https://github.com/btrplace/scheduler.
+// [2] the manual pages htools(1), option -t, and hbal(1).
 package snapshot
 
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/rule"
@@ -35,6 +38,7 @@ const (
 	Own      Format = iota // of this program
 	Bench                  // of the solver bench
 	BtrPlace               // of BtrPlace
+	Ganeti                 // of Ganeti's tools
 )
 
 // Snapshot is a cluster at a moment, and what its text asks of it.
@@ -63,11 +67,14 @@ type Snapshot struct {
 // the ids in it. There, and in a BtrPlace text without names, names are made of
 // them, as in node3 and vm-12, and rules are called by their type and place in the
 // list, as in spread-0.
-func Read(text []byte) (Snapshot, error) {
-	if err := firstMistake(text); err != nil {
+func Read(data []byte) (Snapshot, error) {
+	if err := firstMistake(data); err != nil {
 		return Snapshot{}, err
 	}
-	t, root, err := parse(text)
+	if format, ok := byFirstLine(data); ok {
+		return format(&text{bytes: data})
+	}
+	t, root, err := parse(data)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -89,6 +96,18 @@ func Read(text []byte) (Snapshot, error) {
 		t.wrong(root, nowhere, `this is no snapshot: there is neither "version", as in the JSON form of dvms, nor "schema", as in an instance of the solver bench, nor "model", as in one of BtrPlace`)
 	}
 	return Snapshot{}, t.err()
+}
+
+// byFirstLine tells the formats that are not JSON.
+func byFirstLine(data []byte) (read func(t *text) (Snapshot, error), ok bool) {
+	first, _, _ := strings.Cut(strings.TrimLeft(string(data[:min(len(data), 1000)]), blanks), "\n")
+	switch {
+	case strings.HasPrefix(first, "{"):
+		return nil, false
+	case strings.Contains(first, "|"):
+		return (*text).ganeti, true
+	}
+	return nil, false
 }
 
 // judge notes what is wrong with a snapshot as a whole, and with its rules, of
