@@ -142,24 +142,3 @@ func FuzzGaneti(f *testing.F) {
 		}
 	})
 }
-
-// readsOrRefuses fails unless a text is read as a valid snapshot, or refused
-// with mistakes.
-func readsOrRefuses(t *testing.T, text []byte) {
-	s, err := Read(text)
-	if err != nil {
-		if e, ok := err.(*Error); !ok || len(e.Mistakes) == 0 || e.Mistakes[0].Line < 1 {
-			t.Fatalf("refused with %v", err)
-		}
-		return
-	}
-	if err := s.Configuration.Validate(); err != nil {
-		t.Fatalf("accepted, and %v", err)
-	}
-	if errs := rule.Validate(s.Configuration, s.Rules); len(errs) > 0 {
-		t.Fatalf("accepted, and %v", errs)
-	}
-	if s.Wanted != nil && len(s.Wanted) != len(s.Configuration.VMs) {
-		t.Fatalf("%d VMs, %d wanted states", len(s.Configuration.VMs), len(s.Wanted))
-	}
-}

@@ -8,7 +8,9 @@
 //   - an instance of the solver bench, with "schema": nodes, VMs and hosts by
 //     number, CPU in hundredths of a core, memory in MiB (it calls them MB);
 //   - an instance of BtrPlace [1], with "model";
-//   - a text file of Ganeti's tools [2], with | between its columns.
+//   - a text file of Ganeti's tools [2], with | between its columns;
+//   - what examples/gather.sh prints, with "== gather 1": the output of virsh on
+//     each host, twice.
 //
 // A text that can't be used is refused with all its mistakes at once, each with
 // its line and path. So is one that says what is not known here: a plan that
@@ -39,6 +41,7 @@ const (
 	Bench                  // of the solver bench
 	BtrPlace               // of BtrPlace
 	Ganeti                 // of Ganeti's tools
+	Libvirt                // what virsh said on each host
 )
 
 // Snapshot is a cluster at a moment, and what its text asks of it.
@@ -104,6 +107,8 @@ func byFirstLine(data []byte) (read func(t *text) (Snapshot, error), ok bool) {
 	switch {
 	case strings.HasPrefix(first, "{"):
 		return nil, false
+	case strings.TrimSpace(first) == gatherHeader:
+		return (*text).libvirt, true
 	case strings.Contains(first, "|"):
 		return (*text).ganeti, true
 	}
