@@ -24,27 +24,19 @@ var benchGoals = map[string]string{
 	"repair": "repair", "consolidate": "consolidate", "drain": "drain", "switch": "switch", "cycle": "repair",
 }
 
-// benchReader reads an instance of the solver bench. Nodes and VMs are known by
-// their id in digits.
+// benchReader reads an instance of the solver bench.
 type benchReader struct {
-	*text
-	s          *Snapshot
-	nodes, vms map[string]int32
-	alike      map[written][]int32
-	jobs       map[string]bool  // by name
-	job        map[int32]string // by VM: its vjob
-	at         []at             // of each rule
+	numbered
+	s    *Snapshot
+	jobs map[string]bool  // by name
+	job  map[int32]string // by VM: its vjob
+	at   []at             // of each rule
 }
-
-// written is how a list of nodes or VMs is written. Many rules name the same
-// nodes.
-type written struct{ what, numbers string }
 
 // bench reads an instance of the solver bench.
 func (t *text) bench(root value) (Snapshot, error) {
 	b := benchReader{
-		text: t, s: &Snapshot{Format: Bench, Configuration: &cluster.Configuration{}},
-		nodes: map[string]int32{}, vms: map[string]int32{}, alike: map[written][]int32{},
+		numbered: t.numbered(), s: &Snapshot{Format: Bench, Configuration: &cluster.Configuration{}},
 		jobs: map[string]bool{}, job: map[int32]string{},
 	}
 	b.document(root)
@@ -66,12 +58,12 @@ func (b *benchReader) document(root value) {
 	b.s.Name, b.s.Goal = name.text, benchGoals[family.text]
 	b.objects(root, "nodes", b.node)
 	b.objects(root, "vms", b.vm)
-	b.setStates()
+	b.s.Configuration = plain(b.s.Configuration)
 	b.objects(root, "constraints", b.constraint)
 	b.wanted(root)
 	b.objects(root, "vjobs", b.vjob)
 	if _, ok := root.get("drain"); ok {
-		b.s.Drain = b.members(root, nowhere, "drain", "node", b.nodes)
+		b.s.Drain = b.members(root, nowhere, "drain", "node")
 	}
 }
 
@@ -139,18 +131,6 @@ func (b *benchReader) host(v value, at place) int32 {
 	return n
 }
 
-// setStates leaves out of the configuration what hosts tell.
-func (b *benchReader) setStates() {
-	c := b.s.Configuration
-	plain := true
-	for v, state := range c.State {
-		plain = plain && (state == cluster.Waiting || state == cluster.Running) && c.Image[v] == cluster.Nowhere
-	}
-	if plain {
-		c.State, c.Image = nil, nil
-	}
-}
-
 // id reads an id that is to be new.
 func (b *benchReader) id(v value, at place, what string, ids map[string]int32) (string, bool) {
 	number, known := b.whole(v, at, "id", 0, math.MaxInt64)
@@ -187,10 +167,10 @@ func (b *benchReader) constraint(v value, at place) {
 		used bool
 		read func()
 	}{
-		{"vms", uses.VMs, func() { r.VMs = b.members(v, at, "vms", "VM", b.vms) }},
-		{"nodes", uses.Nodes, func() { r.Nodes = b.members(v, at, "nodes", "node", b.nodes) }},
-		{"sets", uses.Sets, func() { r.Sets = b.lists(v, at, "sets", "VM", b.vms) }},
-		{"groups", uses.Groups, func() { r.Groups = b.lists(v, at, "groups", "node", b.nodes) }},
+		{"vms", uses.VMs, func() { r.VMs = b.members(v, at, "vms", "VM") }},
+		{"nodes", uses.Nodes, func() { r.Nodes = b.members(v, at, "nodes", "node") }},
+		{"sets", uses.Sets, func() { r.Sets = b.lists(v, at, "sets", "VM") }},
+		{"groups", uses.Groups, func() { r.Groups = b.lists(v, at, "groups", "node") }},
 		{"resource", uses.Resource, func() { r.Resource = b.resource(v, at) }},
 		{"max", uses.Max, func() { r.Max = b.max(v, at, &r) }},
 	} {
@@ -230,51 +210,6 @@ func (b *benchReader) max(v value, at place, r *rule.Rule) int64 {
 	}
 	most, _ := b.whole(v, at, "max", 0, math.MaxInt64/unit)
 	return most * unit
-}
-
-// members reads a list of ids, as indices in ascending order. Lists that are
-// written alike share their memory.
-func (b *benchReader) members(of value, at place, key, what string, among map[string]int32) []int32 {
-	v, ok := b.need(of, at, key)
-	if !ok {
-		return nil
-	}
-	return b.indices(v, at.in(key), what, among)
-}
-
-func (b *benchReader) indices(v value, at place, what string, among map[string]int32) []int32 {
-	if !b.isList(v, at) {
-		return nil
-	}
-	if known, ok := b.alike[written{what, v.numbers}]; ok {
-		return known
-	}
-	mistakes := len(b.mistakes)
-	indices := []int32{}
-	for _, id := range v.elements() {
-		i, ok := among[id.text]
-		if !ok || id.kind != number {
-			b.wrong(id, at, "there is no %s %s", what, id)
-			continue
-		}
-		indices = append(indices, i)
-	}
-	if !ascending(indices) {
-		b.wrong(v, at, "it names a %s twice", what)
-	}
-	if len(b.mistakes) == mistakes && v.numbers != "" {
-		b.alike[written{what, v.numbers}] = indices
-	}
-	return indices
-}
-
-// lists reads a list of lists of ids.
-func (b *benchReader) lists(of value, at place, key, what string, among map[string]int32) [][]int32 {
-	v, ok := b.need(of, at, key)
-	if !ok {
-		return nil
-	}
-	return b.parts(v, at.in(key), func(v value, at place) []int32 { return b.indices(v, at, what, among) })
 }
 
 // wanted reads the states that VMs are to be in at the end.
@@ -332,7 +267,7 @@ func (b *benchReader) vjob(v value, at place) {
 	}
 	b.jobs[job.Name] = true
 	c := b.s.Configuration
-	job.VMs = b.members(v, at, "vms", "VM", b.vms)
+	job.VMs = b.members(v, at, "vms", "VM")
 	state, isThere := b.need(v, at, "state")
 	known := false
 	if isThere {

@@ -6,7 +6,11 @@
 //   - the JSON form of a cluster.Configuration (cluster.FromJSON), with
 //     "version";
 //   - an instance of the solver bench, with "schema": nodes, VMs and hosts by
-//     number, CPU in hundredths of a core, memory in MiB (it calls them MB).
+//     number, CPU in hundredths of a core, memory in MiB (it calls them MB);
+//   - an instance of BtrPlace [1], with "model";
+//   - a text file of Ganeti's tools [2], with | between its columns;
+//   - what examples/gather.sh prints, with "== gather 1": the output of virsh on
+//     each host, twice.
 //
 // A text that can't be used is refused with all its mistakes at once, each with
 // its line and path. So is one that says what is not known here: a plan that
@@ -14,11 +18,15 @@
 //
 // The package leaves to others what to do about a configuration (placement,
 // plan), and to open files.
+//
+// Sources: [1] the module json of BtrPlace, https://github.com/btrplace/scheduler.
+// [2] the manual pages htools(1), option -t, and hbal(1).
 package snapshot
 
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/rule"
@@ -29,8 +37,11 @@ type Format uint8
 
 // The formats.
 const (
-	Own   Format = iota // of this program
-	Bench               // of the solver bench
+	Own      Format = iota // of this program
+	Bench                  // of the solver bench
+	BtrPlace               // of BtrPlace
+	Ganeti                 // of Ganeti's tools
+	Libvirt                // what virsh said on each host
 )
 
 // Snapshot is a cluster at a moment, and what its text asks of it.
@@ -56,18 +67,23 @@ type Snapshot struct {
 // rules are valid, but need not be kept. Errors are of type *Error.
 //
 // IDs of an Own text are the indices of nodes and VMs, those of a Bench text are
-// the ids in it; there, names are made of them, as in node3 and vm-12, and rules are
-// called by their type and place in the list, as in spread-0.
-func Read(text []byte) (Snapshot, error) {
-	if err := firstMistake(text); err != nil {
+// the ids in it. There, and in a BtrPlace text without names, names are made of
+// them, as in node3 and vm-12, and rules are called by their type and place in the
+// list, as in spread-0.
+func Read(data []byte) (Snapshot, error) {
+	if err := firstMistake(data); err != nil {
 		return Snapshot{}, err
 	}
-	t, root, err := parse(text)
+	if format, ok := byFirstLine(data); ok {
+		return format(&text{bytes: data})
+	}
+	t, root, err := parse(data)
 	if err != nil {
 		return Snapshot{}, err
 	}
 	_, isOwn := root.get("version")
 	schema, isBench := root.get("schema")
+	_, isBtrPlace := root.get("model")
 	_, nodes := root.get("nodes")
 	_, steps := root.get("steps")
 	switch {
@@ -77,10 +93,26 @@ func Read(text []byte) (Snapshot, error) {
 		return t.own(root)
 	case isBench:
 		return t.bench(root)
+	case isBtrPlace:
+		return t.btrPlace(root)
 	default:
-		t.wrong(root, nowhere, `this is no snapshot: there is neither "version", as in the JSON form of dvms, nor "schema", as in an instance of the solver bench`)
+		t.wrong(root, nowhere, `this is no snapshot: there is neither "version", as in the JSON form of dvms, nor "schema", as in an instance of the solver bench, nor "model", as in one of BtrPlace`)
 	}
 	return Snapshot{}, t.err()
+}
+
+// byFirstLine tells the formats that are not JSON.
+func byFirstLine(data []byte) (read func(t *text) (Snapshot, error), ok bool) {
+	first, _, _ := strings.Cut(strings.TrimLeft(string(data[:min(len(data), 1000)]), blanks), "\n")
+	switch {
+	case strings.HasPrefix(first, "{"):
+		return nil, false
+	case strings.TrimSpace(first) == gatherHeader:
+		return (*text).libvirt, true
+	case strings.Contains(first, "|"):
+		return (*text).ganeti, true
+	}
+	return nil, false
 }
 
 // judge notes what is wrong with a snapshot as a whole, and with its rules, of
@@ -111,6 +143,17 @@ type at struct {
 }
 
 func whereIs(v value, p place) at { return at{v.line, p.String()} }
+
+// plain leaves out of c what hosts tell.
+func plain(c *cluster.Configuration) *cluster.Configuration {
+	for _, state := range c.State {
+		if state != cluster.Waiting && state != cluster.Running {
+			return c
+		}
+	}
+	c.State, c.Image = nil, nil
+	return c
+}
 
 // want notes the state that a VM is to be in.
 func (s *Snapshot) want(vm int32, to cluster.State) {

@@ -283,30 +283,38 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(ownText))
 	f.Add([]byte(benchText))
 	f.Add([]byte(askingText))
+	f.Add([]byte(btrText))
 	f.Add([]byte(`{"version": 1, "vjobs": [{"name": "j", "state": "running", "vms": []}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		readsOrRefuses(t, text)
 		s, err := Read(text)
-		if err == nil {
-			if err := s.Configuration.Validate(); err != nil {
-				t.Fatalf("accepted, and %v", err)
-			}
-			if errs := rule.Validate(s.Configuration, s.Rules); len(errs) > 0 {
-				t.Fatalf("accepted, and %v", errs)
-			}
-			if s.Wanted != nil && len(s.Wanted) != len(s.Configuration.VMs) {
-				t.Fatalf("%d VMs, %d wanted states", len(s.Configuration.VMs), len(s.Wanted))
-			}
-			if own, err := cluster.FromJSON(text); s.Format == Own && (err != nil || !reflect.DeepEqual(own, s.Configuration)) {
-				t.Fatalf("FromJSON reads %v, %v", own, err)
-			}
-			return
-		}
-		var e *Error
-		if !errors.As(err, &e) || len(e.Mistakes) == 0 || e.Mistakes[0].Line < 1 {
-			t.Fatalf("refused with %v", err)
-		}
-		if _, err := cluster.FromJSON(text); err == nil {
-			t.Fatalf("refused with %v what FromJSON accepts", e)
+		own, ownErr := cluster.FromJSON(text)
+		switch {
+		case err == nil && s.Format == Own && (ownErr != nil || !reflect.DeepEqual(own, s.Configuration)):
+			t.Fatalf("FromJSON reads %v, %v", own, ownErr)
+		case err != nil && ownErr == nil:
+			t.Fatalf("refused with %v what FromJSON accepts", err)
 		}
 	})
+}
+
+// readsOrRefuses fails unless a text is read as a valid snapshot, or refused
+// with mistakes.
+func readsOrRefuses(t *testing.T, text []byte) {
+	s, err := Read(text)
+	if err != nil {
+		if e, ok := err.(*Error); !ok || len(e.Mistakes) == 0 || e.Mistakes[0].Line < 1 {
+			t.Fatalf("refused with %v", err)
+		}
+		return
+	}
+	if err := s.Configuration.Validate(); err != nil {
+		t.Fatalf("accepted, and %v", err)
+	}
+	if errs := rule.Validate(s.Configuration, s.Rules); len(errs) > 0 {
+		t.Fatalf("accepted, and %v", errs)
+	}
+	if s.Wanted != nil && len(s.Wanted) != len(s.Configuration.VMs) {
+		t.Fatalf("%d VMs, %d wanted states", len(s.Configuration.VMs), len(s.Wanted))
+	}
 }

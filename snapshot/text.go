@@ -45,7 +45,13 @@ var nowhere = place{}
 
 func top(key string) place { return place{key: key} }
 
-func (p place) in(key string) place { return place{p.list, p.index, key} }
+// in is the place of a key of the object at p.
+func (p place) in(key string) place {
+	if p.key != "" {
+		key = p.key + "." + key
+	}
+	return place{p.list, p.index, key}
+}
 
 func (p place) String() string {
 	s := p.key
@@ -87,14 +93,20 @@ func (t *text) known(v value, at place, keys ...string) bool {
 	return all
 }
 
-// objects calls one with each element of a list of objects.
+// objects calls one with each element of a list of objects at the top of the
+// text.
 func (t *text) objects(root value, key string, one func(v value, at place)) {
-	v, ok := root.get(key)
-	if !ok || !t.isList(v, top(key)) {
+	t.objectsIn(root, key, key, one)
+}
+
+// objectsIn calls one with each element of a list of objects, which has a path.
+func (t *text) objectsIn(of value, path, key string, one func(v value, at place)) {
+	v, ok := of.get(key)
+	if !ok || !t.isList(v, top(path)) {
 		return
 	}
 	for i, element := range v.elements() {
-		at := place{list: key, index: i}
+		at := place{list: path, index: i}
 		if element.kind != object {
 			t.wrong(element, at, "%s, not an object", element)
 			continue
@@ -109,6 +121,14 @@ func (t *text) isList(v value, at place) bool {
 		t.wrong(v, at, "%s, not a list", v)
 	}
 	return v.kind == list
+}
+
+// isObject refuses what is not an object.
+func (t *text) isObject(v value, at place) bool {
+	if v.kind != object {
+		t.wrong(v, at, "%s, not an object", v)
+	}
+	return v.kind == object
 }
 
 // parts reads a list, of which read reads each element.
@@ -165,4 +185,13 @@ func (t *text) truth(of value, at place, key string) bool {
 		t.wrong(v, at.in(key), "%s is neither true nor false", v)
 	}
 	return ok && v.kind == boolean && v.text == "true"
+}
+
+// listed joins words for a sentence.
+func listed(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
