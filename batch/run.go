@@ -278,9 +278,9 @@ func switchTo(conf *cluster.Configuration, wanted []cluster.State) (plan.Plan, b
 	made := func(host []int32, effort int) (plan.Plan, error) {
 		return plan.Switch(conf, plan.Goal{Host: host, State: wanted}, plan.Settings{Together: true, Effort: effort})
 	}
-	r := placement.Solve(conf, placement.Problem{Wanted: wanted, Budget: searchSteps, Reachable: func(host []int32) bool {
+	r := placement.Solve(conf, placement.Problem{Wanted: wanted, Budget: searchSteps, Reachable: func(host []int32) ([]int32, bool) {
 		_, err := made(host, 1)
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}})
 	if r.Answer != placement.Viable && r.Answer != placement.AlreadyViable {
 		return plan.Plan{}, false

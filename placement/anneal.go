@@ -26,8 +26,10 @@ const (
 // Source: simulated annealing (S. Kirkpatrick, C. Gelatt and M. Vecchi,
 // "Optimization by simulated annealing", Science, 1983), with a price on what is
 // not allowed.
-func (r *repair) anneal(steps int) bool {
+func (r *repair) anneal(steps int, wait float64, barred map[passage]bool) bool {
 	a := newAnnealing(r)
+	a.barred = barred
+	a.wait = float64(wait * a.unit)
 	limit := min(r.limit, r.steps+steps)
 	for try := 0; r.steps < limit && len(a.bad) > 0; try++ {
 		if try%annealPhase == annealPhase-1 {
@@ -44,10 +46,81 @@ func (r *repair) anneal(steps int) bool {
 	return r.stuck == 0
 }
 
-// annealing is what anneal knows.
+// simmer improves a viable placement in the same way: what moves costs, and
+// overload has a price that rises and falls, so that the placement is viable now
+// and then. It leaves the best viable placement that it came across, if there is a
+// way to it, and reports whether that is better than what was there.
+func (r *repair) simmer(steps int, seed uint64) bool {
+	before, known := slices.Clone(r.host), cost{r.total(), r.cost.moves}
+	best, least := before, known
+	a := newAnnealing(r)
+	a.rng = rand.New(rand.NewPCG(5, seed))
+	a.heat = 0.2 * a.unit
+	a.findAway()
+	limit := min(r.limit, r.steps+steps)
+	cooling := math.Pow(0.02, float64(annealPhase*annealSteps)/float64(max(steps, 1)))
+	viable := 0
+	for try := 1; r.steps < limit; try++ {
+		r.steps += annealSteps
+		if a.tryAny(); len(a.bad) == 0 {
+			viable++
+			if now := (cost{r.total(), r.cost.moves}); now.less(least) {
+				if r.count(); r.stuck == 0 {
+					best, least = append(best[:0:0], r.host...), now
+					r.steps += len(r.host) / 16
+				}
+			}
+		}
+		if try%annealPhase == 0 {
+			a.heat *= cooling
+			if a.price *= 1.2; viable > annealPhase/8 {
+				a.price /= 1.5
+			}
+			viable = 0
+		}
+	}
+	r.setHost(best)
+	if !least.less(known) {
+		return false
+	}
+	if r.approve() {
+		return true
+	}
+	r.setHost(before)
+	return false
+}
+
+// tryAny tries to move a VM: most often one that is away from home, or on a node that
+// is overloaded.
+func (a *annealing) tryAny() {
+	switch kind := a.rng.IntN(8); {
+	case kind < 3 && len(a.bad) > 0:
+		a.try()
+	case kind < 6 && len(a.away) > 0:
+		v := a.away[a.rng.IntN(len(a.away))]
+		if kind == 3 && a.book.mayBe(v, a.c.Host[v]) {
+			a.offer(v, a.c.Host[v])
+		} else {
+			a.offer(v, a.somewhere(v))
+		}
+	default:
+		from := a.open[a.rng.IntN(len(a.open))]
+		if len(a.away) > 0 && kind == 6 { // another one leaves in the place of one that left
+			from = a.c.Host[a.away[a.rng.IntN(len(a.away))]]
+		}
+		if len(a.hosted[from]) > 0 {
+			v := a.hosted[from][a.rng.IntN(len(a.hosted[from]))]
+			a.offer(v, a.somewhere(v))
+		}
+	}
+}
+
+// annealing is what anneal and simmer know.
 type annealing struct {
 	*repair
 	rng    *rand.Rand
+	away   []int32 // VMs that are not at home, kept up by simmer only
+	placed []int32 // by VM: its place in away, or none; nil if away is not kept up
 	hosted [][]int32
 	index  []int32   // by VM: its place in hosted[host[v]]
 	bad    []int32   // nodes that are overloaded, or host culprits of broken rules
@@ -58,6 +131,8 @@ type annealing struct {
 	unit   float64 // memory of a VM, on average
 	price  float64 // of an overload as large as the demand of a VM, on average
 	heat   float64
+	wait   float64 // price of a VM that has to wait for others to leave
+	barred map[passage]bool
 }
 
 func newAnnealing(r *repair) *annealing {
@@ -191,6 +266,7 @@ func (a *annealing) shift(v, n int32) {
 	a.move(v, n)
 	a.index[v] = int32(len(a.hosted[n]))
 	a.hosted[n] = append(a.hosted[n], v)
+	a.noteAway(v)
 	a.mark(from)
 	a.mark(n)
 }
@@ -201,11 +277,15 @@ func (a *annealing) try() {
 	if a.rng.IntN(8) == 0 {
 		from = a.open[a.rng.IntN(len(a.open))]
 	}
-	if len(a.hosted[from]) == 0 {
-		return
+	if len(a.hosted[from]) > 0 {
+		v := a.hosted[from][a.rng.IntN(len(a.hosted[from]))]
+		a.offer(v, a.somewhere(v))
 	}
-	v := a.hosted[from][a.rng.IntN(len(a.hosted[from]))]
-	to := a.somewhere(v)
+}
+
+// offer moves v to node to, or exchanges it with a VM there, if that is accepted.
+func (a *annealing) offer(v, to int32) {
+	from := a.host[v]
 	if to == from || to == cluster.Nowhere {
 		return
 	}
@@ -230,6 +310,33 @@ func (a *annealing) try() {
 	}
 }
 
+// findAway lists the VMs that are not at home.
+func (a *annealing) findAway() {
+	a.placed = make([]int32, len(a.c.VMs))
+	for v, h := range a.host {
+		a.placed[v] = none
+		if h != a.c.Host[v] {
+			a.noteAway(int32(v))
+		}
+	}
+}
+
+// noteAway keeps away up when v has moved.
+func (a *annealing) noteAway(v int32) {
+	away := a.host[v] != a.c.Host[v]
+	switch {
+	case a.placed == nil || away == (a.placed[v] != none):
+	case away:
+		a.placed[v] = int32(len(a.away))
+		a.away = append(a.away, v)
+	default:
+		last := a.away[len(a.away)-1]
+		a.away[a.placed[v]], a.placed[last] = last, a.placed[v]
+		a.away = a.away[:len(a.away)-1]
+		a.placed[v] = none
+	}
+}
+
 // fare is what it costs more to have v on n than where it is. Where it has to wait
 // for others to leave it costs more: too many such moves, and there is no way to
 // start with.
@@ -238,13 +345,16 @@ func (a *annealing) fare(v, n int32) (sum float64) {
 	if n != home {
 		sum += float64(a.memory(v))
 		if !fits(a.c.VMs[v].Demand, a.room[n]) {
-			sum += a.unit
+			sum += a.wait
+		}
+		if len(a.barred) > 0 && a.barred[passage{v, n}] {
+			sum += float64(16 * a.wait)
 		}
 	}
 	if at != home {
 		sum -= float64(a.memory(v))
 		if !fits(cluster.Resources{}, a.room[at]) {
-			sum -= a.unit
+			sum -= a.wait
 		}
 	}
 	return sum
@@ -274,16 +384,36 @@ func (a *annealing) keeps(v, to, u int32) bool {
 	return ok
 }
 
-// mostAnnealed is the share of the budget that anneal may spend.
-const mostAnnealed = 0.5
+// mostRefused is how many placements to which there is no way anneal may find.
+const mostRefused = 16
 
-// annealIfStuck tries to get a placement right in which something is wrong.
+// annealIfStuck tries to get a placement right in which something is wrong. If there
+// is no way to the first one that it finds, the VMs that are in each other's way go
+// back home, the nodes that they were to go to become dear for them, and so does
+// all waiting for others to leave; and it goes on from there.
 func (r *repair) annealIfStuck() {
 	if r.stuck == 0 || len(r.c.Nodes) < 2 {
 		return
 	}
 	before := slices.Clone(r.host)
-	if !r.anneal(int(mostAnnealed * float64(r.limit-r.steps))) {
-		r.setHost(before)
+	barred := map[passage]bool{}
+	for try := range mostRefused {
+		if !r.anneal((r.limit-r.steps)/4, float64(int(1)<<min(try, 4)), barred) {
+			break
+		}
+		if r.approve() {
+			return
+		}
+		for _, v := range r.waiting {
+			barred[passage{v, r.host[v]}] = true
+			if home := r.c.Host[v]; r.host[v] != home {
+				r.move(v, home)
+			}
+		}
+		r.refused = false
 	}
+	r.setHost(before)
 }
+
+// passage is a VM that goes to a node.
+type passage struct{ vm, node int32 }

@@ -45,28 +45,15 @@ func (r *repair) searchParts() Answer {
 	return Viable
 }
 
+// idleSearches is after how many searches in a row without an improvement the
+// placement is simmered.
+const idleSearches = 64
+
 // improve spends the budget on a better placement, or a first one. If host is
 // reachable, it remains so.
 func (r *repair) improve() {
-	l := &neighbourhoods{
-		repair: r, rng: rand.New(rand.NewPCG(1, 2)),
-		cover: make([]int64, len(r.c.Nodes)), given: make([]int64, len(r.c.Nodes)),
-	}
-	r.rooms = nil // from now on only host and free are kept
-	l.hosted = (&cluster.Configuration{Nodes: r.c.Nodes, VMs: r.c.VMs, Host: r.host}).Hosted()
-	for i, n := range r.over {
-		l.cover[n] = r.covers[i].bound
-	}
-	for _, v := range r.forced {
-		if n := r.c.Host[v]; !slices.Contains(r.over, n) {
-			l.cover[n] += r.memory(v)
-		}
-	}
-	for v, h := range r.host {
-		if h != r.c.Host[v] {
-			l.given[r.c.Host[v]] += r.memory(int32(v))
-		}
-	}
+	l := newNeighbourhoods(r)
+	least, idle := r.total(), 0
 	for round := 0; !r.spent(); round++ {
 		if r.stuck == 0 && !r.refused && r.total() == r.bound {
 			return
@@ -79,7 +66,45 @@ func (r *repair) improve() {
 			return
 		}
 		l.search(l.around(sore, nearNodes+round%(farNodes-nearNodes+1)))
+		idle++
+		if r.total() < least || r.stuck > 0 || r.refused {
+			least, idle = r.total(), 0
+		}
+		if idle >= idleSearches {
+			if r.simmer((r.limit-r.steps)/4, uint64(round)) {
+				least = r.total()
+			}
+			l.look()
+			idle = 0
+		}
 	}
+}
+
+func newNeighbourhoods(r *repair) *neighbourhoods {
+	l := &neighbourhoods{repair: r, rng: rand.New(rand.NewPCG(1, 2)), cover: make([]int64, len(r.c.Nodes))}
+	r.rooms = nil // from now on only host and free are kept
+	for i, n := range r.over {
+		l.cover[n] = r.covers[i].bound
+	}
+	for _, v := range r.forced {
+		if n := r.c.Host[v]; !slices.Contains(r.over, n) {
+			l.cover[n] += r.memory(v)
+		}
+	}
+	l.look()
+	return l
+}
+
+// look notes where the VMs are.
+func (l *neighbourhoods) look() {
+	l.hosted = (&cluster.Configuration{Nodes: l.c.Nodes, VMs: l.c.VMs, Host: l.host}).Hosted()
+	l.given = make([]int64, len(l.c.Nodes))
+	for v, h := range l.host {
+		if h != l.c.Host[v] {
+			l.given[l.c.Host[v]] += l.memory(int32(v))
+		}
+	}
+	l.steps += len(l.host) / 4
 }
 
 // sore returns, in turn, the nodes where something is wrong and, if there are

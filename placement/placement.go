@@ -40,9 +40,13 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 )
 
-// DefaultBudget is the number of search steps if Problem has none. They take
-// 10 to 20 ms, and most calls need a thousandth of them.
-const DefaultBudget = 1_000_000
+// LeastBudget and BudgetOfVM are the number of search steps if Problem has none:
+// so many for each VM, and at least so many. A million takes 10 to 20 ms, and most
+// calls need a thousandth of what they have.
+const (
+	LeastBudget = 1_000_000
+	BudgetOfVM  = 1000
+)
 
 // Answer is what Solve found out.
 type Answer uint8
@@ -271,8 +275,9 @@ type repair struct {
 	rooms   *shelves
 	leeway  int64 // what soft rules may weigh that are broken by a VM that lands
 
-	ask     func(host []int32) bool // Problem.Reachable
-	refused bool                    // host is viable, and not reachable
+	ask     func(host []int32) (waiting []int32, ok bool) // Problem.Reachable
+	waiting []int32                                       // VMs of the latest placement that was refused, in each other's way
+	refused bool                                          // host is viable, and not reachable
 	// kept is the best placement known to be reachable, nil if there is none or
 	// everything is.
 	kept     []int32
@@ -283,7 +288,7 @@ type repair struct {
 func newRepair(c *cluster.Configuration, p *Problem, empty ...int32) *repair {
 	budget := p.Budget
 	if budget == 0 {
-		budget = DefaultBudget
+		budget = max(LeastBudget, BudgetOfVM*len(c.VMs))
 	}
 	r := &repair{virtual: newVirtual(c, p, empty), problem: p, given: c, ask: p.Reachable}
 	n := len(r.c.Nodes)

@@ -45,7 +45,7 @@ type Problem struct {
 	// draining or offline.
 	Drain []int32
 	// Budget is how many search steps may be spent before the answer is
-	// Exhausted, or the best placement so far. 0 is DefaultBudget.
+	// Exhausted, or the best placement so far. 0 leaves it to LeastBudget and BudgetOfVM.
 	Budget int
 	// Gain is by how much at least a move has to lower the imbalance, if the goal is
 	// Level, in thousandths of what it is at the start. 0 is DefaultGain.
@@ -53,12 +53,13 @@ type Problem struct {
 	// Reachable reports whether there is a way to a viable placement, as package
 	// plan knows it; nil stands for always. One that is not reachable is no
 	// answer, and the search goes on. The Host of a Result is the last placement
-	// that was said to be reachable, so that the way may be kept.
+	// that was said to be reachable, so that the way may be kept. Of one that is
+	// not, waiting may name the VMs that are in each other's way.
 	//
 	// It must not change or keep host, and must not tell VMs apart that have
 	// equal demands, are in no rule, and start on the same node in the same state. A
 	// call counts as reachSteps for each VM that moves, and one for each VM and node.
-	Reachable func(host []int32) bool
+	Reachable func(host []int32) (waiting []int32, ok bool)
 }
 
 // virtual is a problem as the searches see it: every VM that runs at the end is

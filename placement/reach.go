@@ -16,9 +16,11 @@ func (r *repair) reachable(host []int32, moves int) bool {
 		return true
 	}
 	r.steps += len(r.c.Nodes) + len(r.c.VMs) + reachSteps*moves
-	if r.ask(host) {
+	waiting, ok := r.ask(host)
+	if ok {
 		return true
 	}
+	r.waiting = waiting
 	r.rejected[Unreachable]++
 	return false
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // reachable is Settings.Reachable as a scheduler has it.
-func reachable(c *cluster.Configuration) func(host []int32) bool {
-	return func(host []int32) bool {
+func reachable(c *cluster.Configuration) func(host []int32) ([]int32, bool) {
+	return func(host []int32) ([]int32, bool) {
 		_, err := plan.Make(c, host)
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}
 }
 
@@ -121,8 +121,8 @@ func everyPlacement(c *cluster.Configuration, visit func(host []int32)) {
 
 // arbitrary is a Settings.Reachable that allows one of so many placements. It
 // sees which demands go from where to where, and no more.
-func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) bool {
-	return func(host []int32) bool {
+func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) ([]int32, bool) {
+	return func(host []int32) ([]int32, bool) {
 		moves := make([]string, len(host))
 		for v := range host {
 			moves[v] = fmt.Sprint(c.VMs[v].Demand, c.Host[v], host[v])
@@ -130,7 +130,7 @@ func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) bool {
 		slices.Sort(moves)
 		h := fnv.New64a()
 		fmt.Fprint(h, moves)
-		return h.Sum64()>>20%of == 0
+		return nil, h.Sum64()>>20%of == 0
 	}
 }
 
@@ -161,17 +161,20 @@ func TestRepairReachableAgainstEveryPlacement(t *testing.T) {
 					memory += c.VMs[v].Demand[cluster.Memory]
 				}
 			}
-			if (!ok || memory < least) && ask(host) {
+			if ok && memory >= least {
+				return
+			}
+			if _, found := ask(host); found {
 				least, ok = memory, true
 			}
 		})
 		var last []int32
-		settings := placement.Problem{Reachable: func(host []int32) bool {
-			good := ask(host)
+		settings := placement.Problem{Reachable: func(host []int32) ([]int32, bool) {
+			waiting, good := ask(host)
 			if good {
 				last = slices.Clone(host)
 			}
-			return good
+			return waiting, good
 		}}
 		r := placement.Solve(c, settings)
 		if (r.Answer == placement.Viable) != ok || r.Answer == placement.Exhausted {
@@ -220,12 +223,12 @@ func TestRepairReachableCrowded(t *testing.T) {
 			c := crowded(seed, nodes, 0.97)
 			ask := reachable(c)
 			var last []int32
-			r := placement.Solve(c, placement.Problem{Budget: 200_000, Reachable: func(host []int32) bool {
-				good := ask(host)
+			r := placement.Solve(c, placement.Problem{Budget: 200_000, Reachable: func(host []int32) ([]int32, bool) {
+				waiting, good := ask(host)
 				if good {
 					last = slices.Clone(host)
 				}
-				return good
+				return waiting, good
 			}})
 			calls++
 			if r.Answer == placement.Viable {

@@ -455,7 +455,7 @@ func (m *maker) stuck() error {
 		waiting = append(waiting, vms...)
 	}
 	slices.Sort(waiting)
-	e := &StuckError{}
+	e := &StuckError{Waiting: waiting}
 	for _, v := range waiting {
 		e.VMs = append(e.VMs, m.c.VMs[v].Name)
 	}

@@ -13,6 +13,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,6 +96,8 @@ type Plan struct {
 // node has room to let one of them pass.
 type StuckError struct {
 	VMs []string // the names of the VMs that wait, in the order of the configuration
+	// Waiting are the same VMs, as indices into the configuration.
+	Waiting []int32
 	// Rules are the names of the rules that keep one of them from going where
 	// there is room.
 	Rules []string
@@ -105,6 +108,15 @@ func (e *StuckError) Error() string {
 		return fmt.Sprintf("VMs %s wait for each other: rules %s leave them no order", some(e.VMs), some(e.Rules))
 	}
 	return fmt.Sprintf("VMs %s wait for each other, and no other node has room for one of them", some(e.VMs))
+}
+
+// Waiting returns the VMs that wait for each other if err is a *StuckError, or nil.
+func Waiting(err error) []int32 {
+	var stuck *StuckError
+	if errors.As(err, &stuck) {
+		return stuck.Waiting
+	}
+	return nil
 }
 
 // some lists the first names.

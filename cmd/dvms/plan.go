@@ -48,7 +48,7 @@ func newPlan() *cobra.Command {
 	for _, o := range outputs {
 		names = append(names, o.name)
 	}
-	f := planFlags{goal: word{goals[0], "GOAL"}, output: word{names[0], "FORM"}, budget: placement.DefaultBudget}
+	f := planFlags{goal: word{goals[0], "GOAL"}, output: word{names[0], "FORM"}, budget: placement.LeastBudget}
 	c := &cobra.Command{
 		Use:   "plan snapshot.json",
 		Short: "Plan the migrations that repair a cluster",
@@ -178,14 +178,14 @@ func onlyRepairs(s snapshot.Snapshot) error {
 func propose(s snapshot.Snapshot, budget int) (*proposal, error) {
 	c := s.Configuration
 	p := &proposal{snapshot: s, c: c, end: c}
-	p.result = placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) bool {
+	p.result = placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) ([]int32, bool) {
 		latest, err := plan.Make(c, host)
 		if err == nil {
 			p.plan = latest // that of the placement that was reachable last is the answer
 		} else {
 			p.stuck = err
 		}
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}})
 	if p.result.Answer != placement.Viable {
 		p.plan = plan.Plan{}
