@@ -96,7 +96,7 @@ func (g *ganetiReader) sections() {
 			section++
 			continue
 		}
-		if section == len(names) {
+		if section >= len(names) {
 			g.wrong(value{line: i + 1}, nowhere, "a sixth section; there are %s, and an empty line after each", listed(names))
 			return
 		}

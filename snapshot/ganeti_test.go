@@ -76,7 +76,7 @@ func TestMistakesOfGanetiFiles(t *testing.T) {
 		text string
 		want []string
 	}{
-		"too many sections": {"a|b\n\n\n\n\n\nx\n", []string{"line 7: a sixth section; there are groups, nodes, instances, tags and policies"}},
+		"too many sections": {"a|b\n\n\n\n\n\n\nx\n", []string{"line 8: a sixth section; there are groups, nodes, instances, tags and policies"}},
 		"no nodes":          {"a|b\n", []string{"line 1: there are no nodes"}},
 		"nonsense": {`a|uuid
 a|uuid|x|||

@@ -32,8 +32,8 @@ import (
 //	drain: [kvm3]
 //
 // VMs are named, matched by a pattern with *, or those of a {vjob: name}. Nodes are
-// named, matched, or those of a {site:, room:, rack:}. docs/rules.md has all
-// keys.
+// named, matched, or those of a {site:, room:, rack:}. docs/file-formats.md has
+// all keys.
 //
 // A rule without a name gets one of its kind and its place in the file, from 1. It
 // holds always, if rules of its kind have the choice (rule.Kind.CanHoldAlways)
