@@ -124,6 +124,22 @@ func TestBenchPlansHaveAllKindsOfActions(t *testing.T) {
 	}
 }
 
+// An image lies where the VM was suspended, though it began elsewhere. And a VM
+// that is suspended where it has moved to was on no detour.
+func TestImagesInBenchPlans(t *testing.T) {
+	got, err := ReadPlan([]byte(`{"steps": [[{"action": "migrate", "vm": 20, "from": 10, "to": 11}], [{"action": "suspend", "vm": 20, "from": 11}],
+[{"action": "resume", "vm": 20, "to": 10}]]}`), states())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resume := got.Actions[2]; resume.Source != 11 || resume.Target != 10 {
+		t.Errorf("the image is on %d and resumed on %d, want 11 and 10", resume.Source, resume.Target)
+	}
+	if got.Actions[0].Bypass {
+		t.Error("the migration is a detour")
+	}
+}
+
 // A stop need not say where the VM is, and one of a VM that waits is no action
 // of ours.
 func TestStopsInBenchPlans(t *testing.T) {

@@ -50,7 +50,7 @@ func (s Snapshot) WithRules(data []byte) (Snapshot, error) {
 	more.Rules, more.Wanted, more.Drain = slices.Clone(s.Rules), slices.Clone(s.Wanted), slices.Clone(s.Drain)
 	r := newRulesReader(t, &more)
 	r.document(root)
-	if err := t.judge(&more, r.at); err != nil {
+	if more, err = t.judge(&more, r.at); err != nil {
 		return s, err
 	}
 	return more, nil
