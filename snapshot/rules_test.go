@@ -275,8 +275,10 @@ func TestPatterns(t *testing.T) {
 		{"a*a", "a", false},
 		{"*a*b*", "xbxa", false},
 		{"a?", "ab", false},
+		{"web", "web", true},
+		{"web", "web-1", false},
 	} {
-		if got := matches(c.pattern, c.name); got != c.want {
+		if got := patternOf(c.pattern).matches(c.name); got != c.want {
 			t.Errorf("%q stands for %q: %t, want %t", c.pattern, c.name, got, c.want)
 		}
 	}
