@@ -179,7 +179,7 @@ func (p *proof) placeUnder(v int32, about []int) *place {
 		return banned
 	}
 	slices.SortFunc(within, func(a, b []int32) int { return cmp.Compare(len(a), len(b)) })
-	allowed := &place{}
+	allowed := &place{nodes: make([]int32, 0, len(within[0]))}
 	for _, n := range within[0] {
 		if !p.closed[n] && p.marked[n] != p.mark && !slices.ContainsFunc(within[1:], func(list []int32) bool { return !contains(list, n) }) {
 			allowed.nodes = append(allowed.nodes, n)

@@ -314,17 +314,22 @@ func (k *validator) members(i int, r *Rule, what string, members []int32, count 
 	if len(members) == 0 {
 		k.wrong(i, r, "it names no %s", what)
 	}
-	seen := map[int32]bool{}
+	var seen map[int32]bool // of members in an order of their own
+	if !sorted {
+		seen = map[int32]bool{}
+	}
 	for j, m := range members {
 		switch {
 		case m < 0 || int(m) >= count:
 			k.wrong(i, r, "it names number %d of the %s, and there are %d", m, what, count)
-		case seen[m]:
+		case seen[m], sorted && j > 0 && m == members[j-1]:
 			k.wrong(i, r, "it names one of the %s twice", what)
 		case sorted && j > 0 && m < members[j-1]:
 			k.wrong(i, r, "its %s are not in ascending order", what)
 		}
-		seen[m] = true
+		if !sorted {
+			seen[m] = true
+		}
 	}
 }
 
