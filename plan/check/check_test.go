@@ -285,6 +285,11 @@ func TestPlanInterleavings(t *testing.T) {
 			"action 0 ",
 		},
 		{
+			"who concedes one of two departures leaves the other one to the next", lane([]int64{50, 40}, []int64{10, 50, 40}),
+			[]plan.Action{in(2, 0), out(0, 0), out(1, 0), in(3, 1, 1, 2), in(4, 2, 1)},
+			"",
+		},
+		{
 			"overloaded at the start, and enough leave", lane([]int64{80, 80}, []int64{20}),
 			[]plan.Action{out(0, 0), in(2, 1, 0)},
 			"",

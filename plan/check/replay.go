@@ -77,6 +77,9 @@ func (k *checker) replay(spans []Span) error {
 			started[starts[together]] = true
 			together++
 		}
+		if together == 0 {
+			panic(fmt.Sprintf("check: action %d cannot start at %v, though its time has come", starts[0], now))
+		}
 		if err := w.start(starts[:together]); err != nil {
 			return err
 		}
