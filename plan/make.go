@@ -218,7 +218,11 @@ type maker struct {
 	keeper  *keeper // how the rules are kept in this try; nil if there are none
 	step    int32
 	moves   []move
-	begun   int // moves[begun:] are those of this step
+	begun   int           // moves[begun:] are those of this step
+	most    cluster.Bytes // a try that costs as much is given up; 0 is no limit
+	least   cluster.Bytes // what all last actions cost by themselves
+	cost    tally         // of the steps so far, if there is a limit
+	rest    cluster.Bytes // what the last actions that have not started cost by themselves
 	cycles  cycles
 }
 
@@ -241,6 +245,9 @@ func (m *maker) run(p policy) error {
 		}
 		if m.going() {
 			m.endStep()
+			if m.most > 0 && m.atLeast() >= m.most {
+				return errDear
+			}
 			continue
 		}
 		if !m.relax() {
@@ -294,6 +301,7 @@ func (m *maker) begin() {
 	m.left, m.step, m.begun, m.freely, m.loose, m.passes, m.parked = len(m.movers), 0, 0, false, false, 1, nil
 	m.moves, m.dirty, m.delayed = m.moves[:0], m.dirty[:0], m.delayed[:0]
 	m.leaving = append(m.leaving[:0], m.leavers...)
+	m.cost, m.rest = tally{}, m.least
 	if m.rules != nil {
 		m.keeper = m.rules.keeper(m.host)
 	}
@@ -432,6 +440,9 @@ func (m *maker) endStep() {
 		if a.kind.Arrives() {
 			m.host[a.vm] = a.target
 		}
+	}
+	if m.most > 0 {
+		m.account()
 	}
 	m.begun = len(m.moves)
 	m.step++
