@@ -93,9 +93,11 @@ func (m *maker) block() {
 		}
 	}
 	k.waiting = k.waiting[:0]
-	for _, v := range m.lightest() {
-		if k.queued[v] {
-			k.waiting = append(k.waiting, v)
+	for _, vms := range [][]int32{m.lightest(), m.aside} {
+		for _, v := range vms {
+			if k.queued[v] {
+				k.waiting = append(k.waiting, v)
+			}
 		}
 	}
 }

@@ -61,6 +61,8 @@ type problem struct {
 	leavers  []int32             // VMs that are suspended or stopped, in the order of sort
 	movers   []int32             // VMs that arrive somewhere, in the order of sort
 	rank     []int32             // by VM with something to do: leavers first, then movers, in order
+	aside    []int32             // VMs that stay, but stepped aside in some try; their ranks come last
+	ownGoal  bool                // goal is nobody else's
 	room     []cluster.Resources // by node: at the start
 	arrive   []int32             // by node: how many movers go there
 	light    []int32             // movers, least memory first; made when it is needed first
@@ -272,7 +274,7 @@ func (m *maker) relax() bool {
 	case m.rules != nil && !m.loose:
 		m.loose, m.passes = true, 1
 	default:
-		return m.maySuspend && m.stepPark()
+		return m.stepAside() || m.maySuspend && m.stepPark()
 	}
 	m.lookAgain()
 	return true

@@ -114,7 +114,7 @@ func (m *maker) account() {
 		k := m.costOf(a)
 		m.cost.add(int(a.step), k)
 		if !a.bypass {
-			m.rest -= k
+			m.rest = max(0, m.rest-k) // of who stepped aside or was suspended it is more
 		}
 	}
 }

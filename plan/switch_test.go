@@ -67,8 +67,9 @@ func replay(c *cluster.Configuration, goal plan.Goal, p plan.Plan) error {
 	for v := range c.VMs {
 		index[c.VMs[v].ID] = v
 	}
-	host, image, state := slices.Clone(c.Host), slices.Clone(c.Image), []cluster.State{}
+	host, image, state := slices.Clone(c.Host), []int32{}, []cluster.State{}
 	for v := range c.VMs {
+		image = append(image, c.ImageOf(int32(v)))
 		state = append(state, c.StateOf(int32(v)))
 	}
 	for s, step := range p.Steps() {
