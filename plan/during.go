@@ -22,6 +22,7 @@ type rulebook struct {
 	before  [][]int32
 	byOrder []*rule.Rule // the rules of kind Precedence
 	stays   []bool       // by node: it hosts a VM with which nothing is done
+	fixed   []bool       // by VM: it does not step aside, as a Root or Precedence names it
 	acts    []bool       // by VM: something is to be done with it
 	runs    []bool       // by VM: it runs at the start or at the end
 }
@@ -54,7 +55,7 @@ func (p *problem) newRulebook(rules []rule.Rule) (*rulebook, error) {
 	nodes, vms := len(p.c.Nodes), len(p.c.VMs)
 	b := &rulebook{
 		c: p.c, closed: make([]bool, nodes), keptOn: make([]bool, nodes), stays: make([]bool, nodes),
-		acts: make([]bool, vms), runs: make([]bool, vms),
+		acts: make([]bool, vms), fixed: make([]bool, vms), runs: make([]bool, vms),
 	}
 	for v, n := range p.c.Host {
 		b.runs[v] = n != cluster.Nowhere
@@ -82,6 +83,9 @@ func (p *problem) newRulebook(rules []rule.Rule) (*rulebook, error) {
 			}
 		case rule.Precedence:
 			b.precede(r)
+			b.fix(r)
+		case rule.Root:
+			b.fix(r)
 		}
 	}
 	for i := range rules {

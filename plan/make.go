@@ -61,6 +61,8 @@ type problem struct {
 	leavers  []int32             // VMs that are suspended or stopped, in the order of sort
 	movers   []int32             // VMs that arrive somewhere, in the order of sort
 	rank     []int32             // by VM with something to do: leavers first, then movers, in order
+	aside    []int32             // VMs that stay, but stepped aside in some try; their ranks come last
+	ownGoal  bool                // goal is nobody else's
 	room     []cluster.Resources // by node: at the start
 	arrive   []int32             // by node: how many movers go there
 	light    []int32             // movers, least memory first; made when it is needed first
@@ -218,7 +220,11 @@ type maker struct {
 	keeper  *keeper // how the rules are kept in this try; nil if there are none
 	step    int32
 	moves   []move
-	begun   int // moves[begun:] are those of this step
+	begun   int           // moves[begun:] are those of this step
+	most    cluster.Bytes // a try that costs as much is given up; 0 is no limit
+	least   cluster.Bytes // what all last actions cost by themselves
+	cost    tally         // of the steps so far, if there is a limit
+	rest    cluster.Bytes // what the last actions that have not started cost by themselves
 	cycles  cycles
 }
 
@@ -241,6 +247,9 @@ func (m *maker) run(p policy) error {
 		}
 		if m.going() {
 			m.endStep()
+			if m.most > 0 && m.atLeast() >= m.most {
+				return errDear
+			}
 			continue
 		}
 		if !m.relax() {
@@ -265,7 +274,7 @@ func (m *maker) relax() bool {
 	case m.rules != nil && !m.loose:
 		m.loose, m.passes = true, 1
 	default:
-		return m.maySuspend && m.stepPark()
+		return m.stepAside() || m.maySuspend && m.stepPark()
 	}
 	m.lookAgain()
 	return true
@@ -294,6 +303,7 @@ func (m *maker) begin() {
 	m.left, m.step, m.begun, m.freely, m.loose, m.passes, m.parked = len(m.movers), 0, 0, false, false, 1, nil
 	m.moves, m.dirty, m.delayed = m.moves[:0], m.dirty[:0], m.delayed[:0]
 	m.leaving = append(m.leaving[:0], m.leavers...)
+	m.cost, m.rest = tally{}, m.least
 	if m.rules != nil {
 		m.keeper = m.rules.keeper(m.host)
 	}
@@ -432,6 +442,9 @@ func (m *maker) endStep() {
 		if a.kind.Arrives() {
 			m.host[a.vm] = a.target
 		}
+	}
+	if m.most > 0 {
+		m.account()
 	}
 	m.begun = len(m.moves)
 	m.step++

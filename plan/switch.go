@@ -86,6 +86,7 @@ func (p *problem) want(goal Goal) error {
 	if goal.State != nil && len(goal.State) != len(p.c.VMs) {
 		return fmt.Errorf("the goal has states for %d VMs, and there are %d", len(goal.State), len(p.c.VMs))
 	}
+	p.ownGoal = true
 	p.goal, p.kinds = make([]int32, len(p.c.VMs)), make([]Kind, len(p.c.VMs))
 	for v := range p.goal {
 		v := int32(v)
