@@ -20,11 +20,12 @@ type rulebook struct {
 	// before is, by VM, those whose actions end before its actions begin; nil if
 	// there are none.
 	before  [][]int32
-	byOrder []*rule.Rule // the rules of kind Precedence
-	stays   []bool       // by node: it hosts a VM with which nothing is done
-	fixed   []bool       // by VM: it does not step aside, as a Root or Precedence names it
-	acts    []bool       // by VM: something is to be done with it
-	runs    []bool       // by VM: it runs at the start or at the end
+	byOrder []*rule.Rule              // the rules of kind Precedence
+	stays   []bool                    // by node: it hosts a VM with which nothing is done
+	domains [cluster.Site + 1][]int32 // by node; made when they are needed
+	fixed   []bool                    // by VM: it does not step aside, as a Root or Precedence names it
+	acts    []bool                    // by VM: something is to be done with it
+	runs    []bool                    // by VM: it runs at the start or at the end
 }
 
 // watch is some rules, by what they look at. All of them hold for an arrival of a VM
@@ -189,7 +190,7 @@ func (w *watch) add(p *problem, b *rulebook, r *rule.Rule) {
 	}
 	switch r.Kind {
 	case rule.Spread:
-		g.domain, _ = p.c.Domains(r.Domain)
+		g.domain = b.domain(r.Domain)
 		g.share = p.share(b, r, g.domain)
 	case rule.Among:
 		g.group = p.endGroup(b, r)
@@ -209,6 +210,14 @@ func (w *watch) add(p *problem, b *rulebook, r *rule.Rule) {
 		}
 	}
 	w.guards = append(w.guards, g)
+}
+
+// domain returns the domain that each node is in.
+func (b *rulebook) domain(level cluster.Domain) []int32 {
+	if b.domains[level] == nil {
+		b.domains[level], _ = b.c.Domains(level)
+	}
+	return b.domains[level]
 }
 
 // share returns how many VMs of a Spread may be in a domain: one, or, if it is

@@ -25,7 +25,9 @@
 //
 // # Rules
 //
-// A rule that holds throughout is kept in every order of events that After allows. The
+// A rule that holds throughout is kept in every order of events that After allows; an
+// Among that is broken at the start is only step by step, as VMs that leave early may mend
+// it for a moment. The
 // hot path knows nothing of rules: they are compiled to a few arrays by VM and by node
 // (rulebook), and a keeper follows what happens on them.
 //
