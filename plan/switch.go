@@ -34,7 +34,7 @@ type Settings struct {
 }
 
 // DefaultEffort is some twenty milliseconds.
-const DefaultEffort = 100_000
+const DefaultEffort = 150_000
 
 // Switch returns a plan that leads from c to goal: the cluster-wide context
 // switch.
