@@ -385,6 +385,19 @@ func TestRunnerKeepsRoom(t *testing.T) {
 	})
 }
 
+// An action that begins and ends on a node counts there once.
+func TestRunnerCountsNodesOnce(t *testing.T) {
+	suspend := plan.Action{Kind: plan.Suspend, Source: 3, Target: 3}
+	r := plan.NewRunner(plan.Plan{Actions: []plan.Action{suspend, suspend, suspend}}, 2)
+	if ready := r.Ready(); !slices.Equal(ready, []int{0, 1}) {
+		t.Errorf("ready: %v", ready)
+	}
+	r.Started(0)
+	if ready := r.Ready(); !slices.Equal(ready, []int{1}) {
+		t.Errorf("ready: %v", ready)
+	}
+}
+
 // A timed runner lets actions start in the order of the schedule, not of the plan.
 func TestTimedRunner(t *testing.T) {
 	p := plan.Plan{Actions: []plan.Action{{VM: 0, Source: 0, Target: 1}, {VM: 1, Source: 0, Target: 2}, {VM: 2, Source: 0, Target: 3}}}

@@ -136,10 +136,10 @@ var errDear = errors.New("plan: too dear")
 // vary changes the limit or the width of one step after the other, as long as
 // that helps.
 func (t *trial) vary() {
-	levels := t.levels()
-	for improved := true; improved && t.left > 0; {
+	levels, reserve := t.levels(), t.left/2 // for mix
+	for improved := true; improved && t.left > reserve; {
 		improved = false
-		for step := 0; step <= int(t.moves[len(t.moves)-1].step) && t.left > 0; step++ {
+		for step := 0; step <= int(t.moves[len(t.moves)-1].step) && t.left > reserve; step++ {
 			for _, limit := range levels {
 				p := t.policy
 				p.limits = with(p.limits, step, limit, noLimit)
@@ -185,13 +185,16 @@ func with[T any](s []T, i int, value, filling T) []T {
 	return s
 }
 
-// mix changes several steps at once, in the best policy or in the first ones. The
-// changes are drawn from a stream of random numbers that is the same every time.
+// mix changes several steps at once, in the best policy or in an eager one, to which
+// limits mean most. The changes are drawn from a stream of random numbers that is the same every time.
 func (t *trial) mix() {
 	rng, levels := rand.New(rand.NewPCG(uint64(len(t.moves)), 0)), t.levels()
 	const patience = 150 // tries in a row that do not help
 	for fails := 0; fails < patience && t.left > 0; fails++ {
 		p := t.policy
+		if rng.IntN(3) == 0 {
+			p = policy{eager: true}
+		}
 		if rng.IntN(4) == 0 {
 			p.small = !p.small
 		}

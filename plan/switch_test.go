@@ -321,3 +321,24 @@ func BenchmarkSwitch(b *testing.B) {
 		})
 	}
 }
+
+func ExampleSwitch() {
+	// A VM of the first node is suspended for one that sleeps and has its image on
+	// the second node, which is full.
+	c := world([]int64{60}, []int64{90}, []int64{50})
+	c.Host[2], c.Image, c.State = cluster.Nowhere, []int32{-1, -1, 1}, []cluster.State{cluster.Running, cluster.Running, cluster.Sleeping}
+	p, err := plan.Switch(c, plan.Goal{
+		Host:  []int32{cluster.Nowhere, 1, 0},
+		State: []cluster.State{cluster.Sleeping, cluster.Running, cluster.Running},
+	}, plan.Settings{})
+	fmt.Print(p.Notation(c), p.Cost(), " ", err, "\n")
+	fmt.Print(p.NotationOfStages(c))
+	// Output:
+	// s1 : suspend(v0)
+	// s2 : resume(v2)
+	// 220B <nil>
+	// s1 : pause(v0)
+	// s2 : write(v0)
+	// s3 : read(v2)
+	// s4 : unpause(v2)
+}
