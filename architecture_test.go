@@ -28,7 +28,7 @@ var layers = []struct {
 	{"placement/placementtest", []string{"cluster", "plan/check", "rule"}, "what is best must not depend on the solver that looks for it"},
 	{"plan", []string{"cluster", "rule"}, "a plan must not depend on how its goal was found"},
 	{"plan/check", []string{"cluster", "plan", "rule"}, "a checker that shares code with what it checks shares its mistakes"},
-	{"snapshot", []string{"cluster", "plan", "rule"}, "what a file says does not depend on what is done about it"},
+	{"snapshot", []string{"cluster", "internal/spell", "plan", "rule"}, "what a file says does not depend on what is done about it"},
 	{"monitor", []string{"cluster"}, "when to look is not what to do"},
 	{"overlay", []string{"cluster"}, "who is next does not depend on why"},
 	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
@@ -36,15 +36,18 @@ var layers = []struct {
 	{"sim", []string{"cluster"}, "a simulator that knows its schedulers can't be fair to them"},
 	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
 	{"report", []string{"cluster", "trace"}, "a report is made from traces alone"},
+	{"batch", []string{"cluster", "internal/settings", "placement", "plan", "sim", "strategy"}, "it drives the decisions, and no other world does"},
+	{"internal/settings", nil, "how a file is checked does not depend on what it sets"},
+	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
-	{"experiment", []string{"cluster", "experiment/injector", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
+	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "batch", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/experiment/injector"
+	"github.com/dvms-project/dvms/internal/settings"
 )
 
 // population is the VMs of a run: what they are, what they ask for, and where
@@ -83,7 +84,7 @@ func populate(spec Spec, nodes []cluster.Node) (population, error) {
 		p.hosts, err = spread(nodes, p.vms)
 	}
 	if err != nil {
-		return p, s.from.locate(&KeyError{Key: "vms.count", Err: err})
+		return p, s.from.Locate(&KeyError{Key: "vms.count", Err: err})
 	}
 	return p, nil
 }
@@ -119,7 +120,7 @@ func (p *population) replay(spec Spec, vcpus []int32) (injector.Workload, error)
 	}
 	if w.Law == "bitbrains" {
 		if err := s.roomForEach(dir, playbacks); err != nil {
-			return injector.Workload{}, s.from.locate(err)
+			return injector.Workload{}, s.from.Locate(err)
 		}
 		for v, playback := range playbacks {
 			r := playback.Record
@@ -142,11 +143,11 @@ func (s *Scenario) roomForEach(dir string, playbacks []injector.Playback) error 
 	file := func(r injector.Recorded) string { return path.Join(dir, r.Name+".csv") }
 	most := slices.MaxFunc(playbacks, func(a, b injector.Playback) int { return cmp.Compare(a.Record.VCPUs, b.Record.VCPUs) }).Record
 	if int(most.VCPUs) > s.Hosts.Cores {
-		return wrong("hosts.cores", "%d cores are too few for the VM of %s, which has %d vCPUs", s.Hosts.Cores, file(most), most.VCPUs)
+		return settings.Wrong("hosts.cores", "%d cores are too few for the VM of %s, which has %d vCPUs", s.Hosts.Cores, file(most), most.VCPUs)
 	}
 	most = slices.MaxFunc(playbacks, func(a, b injector.Playback) int { return cmp.Compare(a.Record.Memory, b.Record.Memory) }).Record
 	if most.Memory > s.Hosts.Memory {
-		return wrong("hosts.memory", "%v are too little for the VM of %s, which has %v", s.Hosts.Memory, file(most), roundUp(most.Memory))
+		return settings.Wrong("hosts.memory", "%v are too little for the VM of %s, which has %v", s.Hosts.Memory, file(most), roundUp(most.Memory))
 	}
 	return nil
 }

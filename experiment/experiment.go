@@ -28,8 +28,12 @@ import (
 	"github.com/dvms-project/dvms/trace"
 )
 
-// Strategies are the names of the schedulers that can be compared.
-var Strategies = []string{"none", "centralized", "dvms"}
+// Strategies are the names of the schedulers that can be compared, and Usual
+// those that are if nothing else is said.
+var (
+	Strategies = []string{"none", "centralized", "ffd", "dvms"}
+	Usual      = []string{"none", "centralized", "dvms"}
+)
 
 // Spec is one run of a scenario.
 type Spec struct {

@@ -108,6 +108,27 @@ func TestDVMSBeatsCentralized(t *testing.T) {
 	}
 }
 
+// First-fit decreasing empties hosts that nobody else does, moves far more, and
+// leaves hosts overloaded that were not: what is packed to the brim has no room
+// for a load that rises.
+func TestFFDEmptiesHostsAtAPrice(t *testing.T) {
+	s := experiment.Default()
+	s.Hosts.Count, s.VMs.Count = 16, 80
+	s.Workload.Law, s.Workload.Mean, s.Workload.Start = "gaussian", 35, "mean"
+	s.Duration = experiment.Duration(time.Hour)
+	ffd, _ := run(t, s, "ffd")
+	dvms, _ := run(t, s, "dvms")
+	if ffd.EmptyHosts < 8 || dvms.EmptyHosts != 0 {
+		t.Errorf("%.1f hosts are empty with ffd and %.1f with dvms; want half of 16 or more, and none", ffd.EmptyHosts, dvms.EmptyHosts)
+	}
+	if ffd.Migrations.Count < 80 || ffd.Migrations.Failed > 0 || ffd.Violations.Total <= dvms.Violations.Total {
+		t.Errorf("ffd: %+v, %+v", ffd.Migrations, ffd.Violations)
+	}
+	if ffd.Reconfiguration.Count < 2 || ffd.Reconfiguration.Aborted > 0 {
+		t.Errorf("ffd: %+v", ffd.Reconfiguration)
+	}
+}
+
 // traceOf returns the bytes of a run's trace.
 func traceOf(t *testing.T, s experiment.Scenario, strategy string) []byte {
 	t.Helper()

@@ -8,7 +8,6 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
-	"github.com/dvms-project/dvms/strategy"
 	"github.com/dvms-project/dvms/trace"
 )
 
@@ -56,7 +55,7 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
 	now := w.sim.Now()
-	d := strategy.Decide(s.Reports, set.Budget)
+	d := w.decide(s.Reports, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
 		At: now, Duration: took, Node: w.nodeName(node), Partition: w.partitionName(s.Partition),
@@ -133,6 +132,8 @@ func (w *world) reason(node int, m protocol.Migrate) string {
 	switch {
 	case m.Bypass:
 		return "breaks a cycle"
+	case !exceeded && w.spec.Strategy == "ffd":
+		return "packs VMs on fewer hosts"
 	case !exceeded:
 		return "makes room on " + hostName(node)
 	case over == cluster.Memory:

@@ -2,21 +2,16 @@ package experiment
 
 import (
 	"cmp"
-	"encoding"
 	"errors"
 	"fmt"
-	"math"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
-	"go.yaml.in/yaml/v4"
-
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/experiment/injector"
+	"github.com/dvms-project/dvms/internal/settings"
 	"github.com/dvms-project/dvms/monitor"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
@@ -35,7 +30,7 @@ type Scenario struct {
 	Duration   Duration `yaml:"duration"`
 	Settings   Settings `yaml:"settings"`
 
-	from *document // nil if it was not read from a file
+	from *settings.File // nil if it was not read from a file
 }
 
 // Hosts are the machines; all are alike.
@@ -104,7 +99,7 @@ type ProtocolSettings struct {
 	Minimum     int      `yaml:"minimum"`
 }
 
-// CentralizedSettings are those of the centralized strategy.
+// CentralizedSettings are those of the strategies on a service node.
 type CentralizedSettings struct {
 	Period     Duration `yaml:"period"`
 	Collect    Duration `yaml:"collect"`
@@ -141,7 +136,7 @@ func Default() Scenario {
 		},
 		VMs:        VMs{Count: 640, Classes: defaultClasses()},
 		Workload:   Workload{"vmplaces", Percent(law.Mean), Percent(law.SD), Duration(law.Period), law.Slots, "zero", "", "spread"},
-		Strategies: slices.Clone(Strategies),
+		Strategies: slices.Clone(Usual),
 		Seeds:      []uint64{23},
 		Duration:   Duration(law.Duration),
 		Settings: Settings{
@@ -173,227 +168,27 @@ func defaultClasses() []Class {
 }
 
 // KeyError is a value that can't be used, and where it is.
-type KeyError struct {
-	File string // empty if the value comes from elsewhere
-	Line int    // 0 if the file does not have the key
-	Key  string // as in hosts.count
-	Err  error
-}
-
-func (e *KeyError) Error() string {
-	var where []string
-	if e.File != "" {
-		where = append(where, e.File)
-	}
-	if e.Line > 0 {
-		where = append(where, "line "+strconv.Itoa(e.Line))
-	}
-	if e.Key != "" {
-		where = append(where, e.Key)
-	}
-	return strings.Join(where, ": ") + ": " + e.Err.Error()
-}
-
-// Unwrap returns the cause.
-func (e *KeyError) Unwrap() error { return e.Err }
+type KeyError = settings.KeyError
 
 // Parse reads a scenario. What the file does not say is as in Default, but for
 // the name, which is the file's, and the usable cores, which are all if the
 // file says how many there are. Errors are of type *KeyError.
 func Parse(file string, data []byte) (Scenario, error) {
 	s := Default()
-	s.Name = strings.TrimSuffix(strings.TrimSuffix(file[strings.LastIndexByte(file, '/')+1:], ".yaml"), ".yml")
-	s.from = &document{file, map[string]int{}, 0}
-	if strings.TrimSpace(string(data)) == "" {
-		return s, s.from.locate(wrong("", "the file is empty; examples/one-rack.yaml is one to start from"))
+	s.Name = settings.Stem(file)
+	var err error
+	if s.from, err = settings.Load(file, data, &s, "examples/one-rack.yaml"); err != nil {
+		return s, err
 	}
-	var root yaml.Node
-	if err := yaml.Load(data, &root); err != nil {
-		return s, s.from.locate(syntaxError(data, err))
-	}
-	if err := s.from.check("", &root, reflect.TypeFor[Scenario]()); err != nil {
-		return s, s.from.locate(err)
-	}
-	if err := yaml.Load(data, &s, yaml.WithKnownFields()); err != nil {
-		return s, s.from.locate(syntaxError(data, err))
-	}
-	if s.from.has("hosts.cores") && !s.from.has("hosts.usable") {
+	if s.from.Has("hosts.cores") && !s.from.Has("hosts.usable") {
 		s.Hosts.Usable = 0
 	}
 	return s, s.Validate()
 }
 
-// syntaxError turns the first complaint of the YAML library into a KeyError.
-func syntaxError(data []byte, err error) error {
-	var first *yaml.LoadError
-	if !errors.As(err, &first) {
-		return &KeyError{Err: errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}
-	}
-	bad := &KeyError{Line: first.Mark.Line, Err: errors.New(first.Message)}
-	lines := strings.Split(string(data), "\n")
-	if i := bad.Line - 1; i >= 0 && i < len(lines) && strings.HasPrefix(strings.TrimLeft(lines[i], " "), "\t") {
-		bad.Err = errors.New("a tab; YAML is indented with spaces")
-	}
-	return bad
-}
-
-// document is the file that a scenario was read from.
-//
-// The YAML library says what is wrong in terms of Go's types, and not of which
-// key. So check reads the values before it does, key by key.
-type document struct {
-	file  string
-	lines map[string]int // by key, as in vms.classes[1].memory
-	nodes int            // that check has seen
-}
-
-// maxNodes is how many values a file may have, with those that aliases repeat.
-// An alias can repeat others many times over.
-const maxNodes = 100_000
-
-// has reports whether the file says something about a key.
-func (d *document) has(key string) bool { return d.lines[key] > 0 }
-
-// locate fills in the file and the line of an error's key, or of the nearest
-// key above it that the file has. It leaves an error of no file alone.
-func (d *document) locate(err error) error {
-	var bad *KeyError
-	if d == nil || !errors.As(err, &bad) {
-		return err
-	}
-	bad.File = d.file
-	for key := bad.Key; bad.Line == 0 && key != ""; key = key[:max(strings.LastIndexAny(key, ".["), 0)] {
-		bad.Line = d.lines[key]
-	}
-	return err
-}
-
-// check returns an error unless the value of a key is one that the type can
-// hold. A null is as if the key was not there.
-func (d *document) check(key string, n *yaml.Node, t reflect.Type) error {
-	if d.nodes++; d.nodes > maxNodes {
-		return wrong(key, "the file has more than %d values, counting aliases each time", maxNodes)
-	}
-	if d.lines[key] == 0 {
-		d.lines[key] = n.Line
-	}
-	switch {
-	case n.Kind == yaml.DocumentNode && len(n.Content) == 1:
-		return d.check(key, n.Content[0], t)
-	case n.Kind == yaml.AliasNode:
-		return d.check(key, n.Alias, t)
-	case n.ShortTag() == "!!null":
-		return nil
-	case t.Kind() == reflect.Struct:
-		return d.checkKeys(key, n, t)
-	case t.Kind() == reflect.Slice:
-		if n.Kind != yaml.SequenceNode {
-			return wrong(key, "not a list; write it as in [1, 2], or with a dash before each of its values")
-		}
-		for i, element := range n.Content {
-			if err := d.check(fmt.Sprintf("%s[%d]", key, i), element, t.Elem()); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return checkScalar(key, n, t)
-}
-
-// checkKeys checks a mapping whose keys are the fields of a struct.
-func (d *document) checkKeys(parent string, n *yaml.Node, t reflect.Type) error {
-	fields := map[string]reflect.Type{}
-	var names []string
-	for f := range t.Fields() {
-		if name := f.Tag.Get("yaml"); name != "" {
-			fields[name] = f.Type
-			names = append(names, name)
-		}
-	}
-	if n.Kind != yaml.MappingNode {
-		return &KeyError{Line: n.Line, Key: parent, Err: fmt.Errorf("not a section of keys and values; its keys are %s", strings.Join(names, ", "))}
-	}
-	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		name, value := n.Content[i], n.Content[i+1]
-		if name.ShortTag() == "!!merge" {
-			if err := d.checkMerge(parent, value, t); err != nil {
-				return err
-			}
-			continue
-		}
-		key := name.Value
-		if parent != "" {
-			key = parent + "." + key
-		}
-		field, known := fields[name.Value]
-		switch {
-		case name.Kind != yaml.ScalarNode:
-			return &KeyError{Line: name.Line, Key: parent, Err: fmt.Errorf("a key that is not a word; its keys are %s", strings.Join(names, ", "))}
-		case !known:
-			return &KeyError{Line: name.Line, Key: printable(key), Err: fmt.Errorf("there is no such key here; there are %s", strings.Join(names, ", "))}
-		case lines[name.Value] > 0:
-			return &KeyError{Line: name.Line, Key: key, Err: fmt.Errorf("is here twice, first in line %d", lines[name.Value])}
-		}
-		lines[name.Value] = name.Line
-		d.lines[key] = cmp.Or(d.lines[key], name.Line)
-		if err := d.check(key, value, field); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkMerge checks what << merges into a mapping: one, or a list of them.
-func (d *document) checkMerge(key string, n *yaml.Node, t reflect.Type) error {
-	if n.Kind != yaml.SequenceNode {
-		return d.check(key, n, t)
-	}
-	for _, element := range n.Content {
-		if err := d.check(key, element, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkScalar checks a single value.
-func checkScalar(key string, n *yaml.Node, t reflect.Type) error {
-	into := reflect.New(t).Interface()
-	unmarshaler, quantity := into.(encoding.TextUnmarshaler)
-	var err error
-	switch {
-	case n.Kind != yaml.ScalarNode:
-		return wrong(key, "a list or section, where a single value is expected")
-	case quantity:
-		err = unmarshaler.UnmarshalText([]byte(n.Value))
-	case n.Load(into) == nil:
-	case t.Kind() == reflect.Uint64:
-		err = fmt.Errorf("%q is not a whole number from 0 to %d", n.Value, uint64(math.MaxUint64))
-	default:
-		err = fmt.Errorf("%q is not a whole number", n.Value)
-	}
-	if err != nil {
-		return &KeyError{Line: n.Line, Key: key, Err: err}
-	}
-	return nil
-}
-
-// printable is text that a message can have within a line.
-func printable(text string) string {
-	if q := strconv.Quote(text); q != `"`+text+`"` || len(text) > 80 {
-		return fmt.Sprintf("%.80q", text)
-	}
-	return text
-}
-
 // WrongTraces makes a *KeyError of what is wrong with the directory of traces.
 func (s *Scenario) WrongTraces(err error) error {
-	return s.from.locate(&KeyError{Key: "workload.traces", Err: err})
-}
-
-func wrong(key, format string, args ...any) error {
-	return &KeyError{Key: key, Err: fmt.Errorf(format, args...)}
+	return s.from.Locate(&KeyError{Key: "workload.traces", Err: err})
 }
 
 // Validate returns a *KeyError that names the first value that can't be used.
@@ -402,7 +197,7 @@ func (s *Scenario) Validate() error {
 		s.validateName, s.validateHosts, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
 	} {
 		if err := part(); err != nil {
-			return s.from.locate(err)
+			return s.from.Locate(err)
 		}
 	}
 	return nil
@@ -430,7 +225,7 @@ const minPeriod = Duration(time.Millisecond)
 
 func (s *Scenario) validateName() error {
 	if s.Name == "" || len(s.Name) > maxName || strings.ContainsFunc(s.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return wrong("name", "%.120q is not a name; it may have 1 to %d printable characters", s.Name, maxName)
+		return settings.Wrong("name", "%.120q is not a name; it may have 1 to %d printable characters", s.Name, maxName)
 	}
 	return nil
 }
@@ -439,59 +234,59 @@ func (s *Scenario) validateHosts() error {
 	h := s.Hosts
 	switch {
 	case h.Count < 1:
-		return wrong("hosts.count", "%d hosts; at least 1 is needed", h.Count)
+		return settings.Wrong("hosts.count", "%d hosts; at least 1 is needed", h.Count)
 	case h.Count > maxHosts:
-		return wrong("hosts.count", "%d hosts; at most %d can be simulated", h.Count, maxHosts)
+		return settings.Wrong("hosts.count", "%d hosts; at most %d can be simulated", h.Count, maxHosts)
 	case h.Cores < 1:
-		return wrong("hosts.cores", "%d cores; at least 1 is needed", h.Cores)
+		return settings.Wrong("hosts.cores", "%d cores; at least 1 is needed", h.Cores)
 	case h.Cores > maxCores:
-		return wrong("hosts.cores", "%d cores; at most %d can be simulated", h.Cores, maxCores)
+		return settings.Wrong("hosts.cores", "%d cores; at most %d can be simulated", h.Cores, maxCores)
 	case h.Usable < 0 || h.Usable > cluster.Millicores(h.Cores)*cluster.Core:
-		return wrong("hosts.usable", "%v of %d cores can't be used by VMs", h.Usable, h.Cores)
+		return settings.Wrong("hosts.usable", "%v of %d cores can't be used by VMs", h.Usable, h.Cores)
 	case h.Memory <= 0:
-		return wrong("hosts.memory", "%v of memory is not positive", h.Memory)
+		return settings.Wrong("hosts.memory", "%v of memory is not positive", h.Memory)
 	case h.Memory > maxMemory:
-		return wrong("hosts.memory", "%v of memory; at most %v can be simulated", h.Memory, maxMemory)
+		return settings.Wrong("hosts.memory", "%v of memory; at most %v can be simulated", h.Memory, maxMemory)
 	case h.Network <= 0:
-		return wrong("hosts.network", "a link of %v is not positive", h.Network)
+		return settings.Wrong("hosts.network", "a link of %v is not positive", h.Network)
 	case h.Network > maxRate:
-		return wrong("hosts.network", "a link of %v; at most %v can be simulated", h.Network, maxRate)
+		return settings.Wrong("hosts.network", "a link of %v; at most %v can be simulated", h.Network, maxRate)
 	}
 	return nil
 }
 
 func (s *Scenario) validateVMs() error {
 	if s.VMs.Count < 1 {
-		return wrong("vms.count", "%d VMs; at least 1 is needed", s.VMs.Count)
+		return settings.Wrong("vms.count", "%d VMs; at least 1 is needed", s.VMs.Count)
 	}
 	if s.VMs.Count > maxVMs {
-		return wrong("vms.count", "%d VMs; at most %d can be simulated", s.VMs.Count, maxVMs)
+		return settings.Wrong("vms.count", "%d VMs; at most %d can be simulated", s.VMs.Count, maxVMs)
 	}
 	if len(s.VMs.Classes) == 0 {
-		return wrong("vms.classes", "there are none; at least 1 is needed")
+		return settings.Wrong("vms.classes", "there are none; at least 1 is needed")
 	}
 	for i, c := range s.VMs.Classes {
 		key := fmt.Sprintf("vms.classes[%d].", i)
 		switch {
 		case c.VCPUs < 1:
-			return wrong(key+"vcpus", "%d vCPUs; at least 1 is needed", c.VCPUs)
+			return settings.Wrong(key+"vcpus", "%d vCPUs; at least 1 is needed", c.VCPUs)
 		case int(c.VCPUs) > s.Hosts.Cores:
-			return wrong(key+"vcpus", "%d vCPUs, and hosts have %d cores", c.VCPUs, s.Hosts.Cores)
+			return settings.Wrong(key+"vcpus", "%d vCPUs, and hosts have %d cores", c.VCPUs, s.Hosts.Cores)
 		case c.Memory <= 0:
-			return wrong(key+"memory", "%v of memory is not positive", c.Memory)
+			return settings.Wrong(key+"memory", "%v of memory is not positive", c.Memory)
 		case c.Memory > s.Hosts.Memory:
-			return wrong(key+"memory", "a VM of %v has no room on hosts of %v", c.Memory, s.Hosts.Memory)
+			return settings.Wrong(key+"memory", "a VM of %v has no room on hosts of %v", c.Memory, s.Hosts.Memory)
 		case c.DirtyRate > maxRate:
-			return wrong(key+"dirty_rate", "%v; at most %v can be simulated", c.DirtyRate, maxRate)
+			return settings.Wrong(key+"dirty_rate", "%v; at most %v can be simulated", c.DirtyRate, maxRate)
 		case c.MigrationSpeed > maxRate:
-			return wrong(key+"migration_speed", "%v; at most %v can be simulated", c.MigrationSpeed, maxRate)
+			return settings.Wrong(key+"migration_speed", "%v; at most %v can be simulated", c.MigrationSpeed, maxRate)
 		}
 	}
 	if s.Workload.Law != "bitbrains" { // whose VMs bring their own memory
 		least := slices.MinFunc(s.VMs.Classes, func(a, b Class) int { return cmp.Compare(a.Memory, b.Memory) }).Memory
 		perHost := int64(s.Hosts.Memory / least)
 		if fewest := (int64(s.VMs.Count)-1)/int64(s.Hosts.Count) + 1; fewest > perHost { // on the fullest host
-			return wrong("vms.count", "%d VMs of at least %v need more memory than %d hosts of %v have", s.VMs.Count, least, s.Hosts.Count, s.Hosts.Memory)
+			return settings.Wrong("vms.count", "%d VMs of at least %v need more memory than %d hosts of %v have", s.VMs.Count, least, s.Hosts.Count, s.Hosts.Memory)
 		}
 	}
 	return nil
@@ -507,21 +302,21 @@ func (s *Scenario) validateWorkload() error {
 	w := s.Workload
 	switch {
 	case !slices.Contains(Laws, w.Law):
-		return wrong("workload.law", "%q is not a law; the laws are %s", w.Law, strings.Join(Laws, ", "))
+		return settings.Wrong("workload.law", "%q is not a law; the laws are %s", w.Law, strings.Join(Laws, ", "))
 	case w.recorded() && w.Traces == "":
-		return wrong("workload.traces", "the directory of the %s traces is missing", w.Law)
+		return settings.Wrong("workload.traces", "the directory of the %s traces is missing", w.Law)
 	case w.Phases != "spread" && w.Phases != "together":
-		return wrong("workload.phases", "%q is neither spread nor together", w.Phases)
+		return settings.Wrong("workload.phases", "%q is neither spread nor together", w.Phases)
 	case w.Start != "zero" && w.Start != "mean":
-		return wrong("workload.start", "%q is neither zero nor mean", w.Start)
+		return settings.Wrong("workload.start", "%q is neither zero nor mean", w.Start)
 	case w.Mean < 0 || w.Mean > 100:
-		return wrong("workload.mean", "%v is not from 0%% to 100%%", w.Mean)
+		return settings.Wrong("workload.mean", "%v is not from 0%% to 100%%", w.Mean)
 	case w.SD < 0 || w.SD > 100:
-		return wrong("workload.sd", "%v is not from 0%% to 100%%", w.SD)
+		return settings.Wrong("workload.sd", "%v is not from 0%% to 100%%", w.SD)
 	case w.Period < minPeriod || w.Period > maxDuration:
-		return wrong("workload.period", "%v is not from %v to %v", w.Period, minPeriod, maxDuration)
+		return settings.Wrong("workload.period", "%v is not from %v to %v", w.Period, minPeriod, maxDuration)
 	case w.Slots < 1 || w.Slots > 100:
-		return wrong("workload.slots", "%d steps of load are not from 1 to 100", w.Slots)
+		return settings.Wrong("workload.slots", "%d steps of load are not from 1 to 100", w.Slots)
 	}
 	return nil
 }
@@ -541,29 +336,29 @@ func (s *Scenario) law() injector.Law {
 
 func (s *Scenario) validateRuns() error {
 	if len(s.Strategies) == 0 {
-		return wrong("strategies", "there are none; the strategies are %s", strings.Join(Strategies, ", "))
+		return settings.Wrong("strategies", "there are none; the strategies are %s", strings.Join(Strategies, ", "))
 	}
 	for i, name := range s.Strategies {
 		if !slices.Contains(Strategies, name) {
-			return wrong(fmt.Sprintf("strategies[%d]", i), "%q is not a strategy; the strategies are %s", name, strings.Join(Strategies, ", "))
+			return settings.Wrong(fmt.Sprintf("strategies[%d]", i), "%q is not a strategy; the strategies are %s", name, strings.Join(Strategies, ", "))
 		}
 		if slices.Contains(s.Strategies[:i], name) {
-			return wrong(fmt.Sprintf("strategies[%d]", i), "%s is there twice", name)
+			return settings.Wrong(fmt.Sprintf("strategies[%d]", i), "%s is there twice", name)
 		}
 	}
 	if len(s.Seeds) == 0 {
-		return wrong("seeds", "there are none; at least 1 is needed")
+		return settings.Wrong("seeds", "there are none; at least 1 is needed")
 	}
 	for i, seed := range s.Seeds {
 		if slices.Contains(s.Seeds[:i], seed) {
-			return wrong(fmt.Sprintf("seeds[%d]", i), "%d is there twice", seed)
+			return settings.Wrong(fmt.Sprintf("seeds[%d]", i), "%d is there twice", seed)
 		}
 	}
 	if s.Duration <= 0 {
-		return wrong("duration", "%v is not a positive duration", s.Duration)
+		return settings.Wrong("duration", "%v is not a positive duration", s.Duration)
 	}
 	if s.Duration > maxDuration {
-		return wrong("duration", "%v; at most %v can be simulated", s.Duration, maxDuration)
+		return settings.Wrong("duration", "%v; at most %v can be simulated", s.Duration, maxDuration)
 	}
 	return nil
 }
@@ -594,7 +389,7 @@ func (s *Scenario) validateSettings() error {
 		{"migration.downtime", m.Downtime, 0, maxDuration},
 	} {
 		if d.value < d.least || d.value > d.most {
-			return wrong("settings."+d.key, "%v is not from %v to %v", d.value, d.least, d.most)
+			return settings.Wrong("settings."+d.key, "%v is not from %v to %v", d.value, d.least, d.most)
 		}
 	}
 	least := (s.Duration-1)/maxSamples + 1
@@ -603,15 +398,15 @@ func (s *Scenario) validateSettings() error {
 	}
 	switch {
 	case set.Sample < least:
-		return wrong("settings.sample", "%v is too short for a run of %v; at least %v is needed", set.Sample, s.Duration, least)
+		return settings.Wrong("settings.sample", "%v is too short for a run of %v; at least %v is needed", set.Sample, s.Duration, least)
 	case set.Solver.Budget < 0 || set.Solver.Budget > maxBudget:
-		return wrong("settings.solver.budget", "%d steps are not from 0 to %d", set.Solver.Budget, maxBudget)
+		return settings.Wrong("settings.solver.budget", "%d steps are not from 0 to %d", set.Solver.Budget, maxBudget)
 	case m.WorkingSet < 0 || m.WorkingSet > 100:
-		return wrong("settings.migration.working_set", "%v is not from 0%% to 100%%", m.WorkingSet)
+		return settings.Wrong("settings.migration.working_set", "%v is not from 0%% to 100%%", m.WorkingSet)
 	case m.MaxRounds < 0 || m.MaxRounds > maxRounds:
-		return wrong("settings.migration.max_rounds", "%d is not from 0 to %d", m.MaxRounds, maxRounds)
+		return settings.Wrong("settings.migration.max_rounds", "%d is not from 0 to %d", m.MaxRounds, maxRounds)
 	case m.MaxFactor < 0 || m.MaxFactor > maxRounds:
-		return wrong("settings.migration.max_factor", "%d is not from 0 to %d", m.MaxFactor, maxRounds)
+		return settings.Wrong("settings.migration.max_factor", "%d is not from 0 to %d", m.MaxFactor, maxRounds)
 	}
 	if err := set.monitor().Validate(); err != nil {
 		return settingsError("settings.monitor.", err)
@@ -621,7 +416,7 @@ func (s *Scenario) validateSettings() error {
 		collect Duration
 	}{{"protocol", set.Protocol.Collect}, {"centralized", set.Centralized.Collect}} {
 		if c.collect > 0 && c.collect <= 2*set.Latency {
-			return wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, set.Latency)
+			return settings.Wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, set.Latency)
 		}
 	}
 	if err := set.protocol().Validate(); err != nil {

@@ -30,6 +30,7 @@ type world struct {
 	capacity cluster.Millicores // of all hosts
 	demand   cluster.Millicores // of all VMs
 	machines []strategy.Machine // by node; a service node comes after the hosts
+	decide   strategy.Decider   // what a machine's Solve is answered with
 	vms      []cluster.VM       // as they were at the start
 	changes  injector.Source
 	next     injector.Change // the next change of load
@@ -142,9 +143,17 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		})
 	}
 	w.violations = newViolations(capacity, func(h int) string { return nodes[h].Name }, sink)
+	w.decide = strategy.Decide
+	if decide, ok := services[spec.Strategy]; ok {
+		w.decide = decide
+	}
 	w.machines, err = machines(spec, nodes)
 	return w, err
 }
+
+// services are the strategies in which a scheduler on a service node decides
+// for all hosts, and how it does.
+var services = map[string]strategy.Decider{"centralized": strategy.Decide, "ffd": strategy.ConsolidateFFD}
 
 // machines returns what the strategy runs on each node.
 func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
@@ -156,7 +165,7 @@ func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
 	var all []strategy.Machine
 	switch spec.Strategy {
 	case "none":
-	case "centralized":
+	case "centralized", "ffd":
 		for _, id := range ids {
 			all = append(all, strategy.NewWorker(id))
 		}
@@ -190,7 +199,7 @@ func (w *world) start() {
 	}
 	w.sim.At(0, (*sampleDue)(w), 0)
 	w.planChange()
-	if w.spec.Strategy == "centralized" {
+	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
 	}
@@ -313,7 +322,12 @@ func (t *timerFired) Handle(_ time.Duration, arg uint64) {
 // Handle records the load of the whole data centre.
 func (s *sampleDue) Handle(now time.Duration, _ uint64) {
 	w := (*world)(s)
-	booked := 0
+	booked, empty := 0, 0
+	for h := range w.hosts {
+		if len(w.sim.Hosted(sim.HostID(h))) == 0 {
+			empty++
+		}
+	}
 	for _, m := range w.machines {
 		if n, ok := m.(*protocol.Node); ok {
 			if _, held := n.Booked(); held {
@@ -323,7 +337,7 @@ func (s *sampleDue) Handle(now time.Duration, _ uint64) {
 	}
 	w.sink.Record(trace.Load{
 		At: now, Demand: w.demand, Capacity: w.capacity, Violated: w.violations.open,
-		Migrations: len(w.moving), Partitions: len(w.partitions), Booked: booked,
+		Migrations: len(w.moving), Partitions: len(w.partitions), Booked: booked, Empty: empty,
 	})
 	w.sim.At(now+time.Duration(w.spec.Scenario.Settings.Sample), s, 0)
 }

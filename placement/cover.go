@@ -36,7 +36,9 @@ const coverSteps = 4096
 // search do not overflow.
 const infinite = math.MaxInt64 / 64
 
-// evict chooses a cover for each overloaded node, and sums up their bounds.
+// evict chooses the VMs that have to be elsewhere: those that may not be at home,
+// a cover of each overloaded node, and enough of those that break hard rules. It
+// sums up what that costs at least.
 func (r *repair) evict() {
 	r.index()
 	r.host = slices.Clone(r.c.Host)
@@ -46,12 +48,131 @@ func (r *repair) evict() {
 		most = max(most, len(r.at(n)))
 	}
 	e := eviction{repair: r, items: make([]int32, 0, 3*most), rest: make([]cluster.Resources, most+1)}
+	if r.book != nil {
+		e.mark()
+	}
 	for _, n := range r.over {
 		best := e.cover(n)
 		r.covers = append(r.covers, best)
 		r.bound += best.bound
 		r.evicted = append(r.evicted, e.chosen...)
 	}
+	if r.book != nil {
+		r.evictByRules(e.out)
+	}
+	r.left = r.over
+	if r.book != nil || r.leavers != nil {
+		r.left = r.nodesLeft()
+	}
+}
+
+// mark notes which VMs may not be at home, and evicts those of them that are on no
+// overloaded node.
+func (e *eviction) mark() {
+	e.out = make([]bool, len(e.c.VMs))
+	over := make([]bool, len(e.c.Nodes))
+	for _, n := range e.over {
+		over[n] = true
+	}
+	for _, v := range e.forced {
+		e.out[v] = true
+		if !over[e.c.Host[v]] {
+			e.evicted = append(e.evicted, v)
+			e.bound += e.memory(v)
+		}
+	}
+}
+
+// evictByRules evicts VMs until the others break no hard rule, the cheapest
+// culprit first. What that costs at least counts where nothing else does: among
+// VMs on nodes that evict nobody, and once. out marks the VMs that may not be at
+// home.
+func (r *repair) evictByRules(out []bool) {
+	b := r.book
+	counted := make([]bool, len(r.c.VMs))
+	for _, n := range r.over {
+		for _, v := range r.at(n) {
+			counted[v] = true
+		}
+	}
+	copyTrue(counted, out)
+	b.boundWrong(r, counted)
+	for _, v := range r.evicted {
+		b.put(v, cluster.Nowhere)
+	}
+	all := scope{fixed: func(v int32) bool { return b.host[v] == cluster.Nowhere }}
+	var culprits []int32
+	for i := range b.rulings {
+		for b.broken[i] && b.weight[i] == 0 {
+			if all.movable == nil {
+				all.movable = r.vms[:r.first[len(r.c.Nodes)]]
+			}
+			culprits = b.rulings[i].culprits(b, all, culprits[:0])
+			r.steps += len(culprits) + 1
+			if len(culprits) == 0 {
+				break
+			}
+			cheapest := slices.MinFunc(culprits, func(u, v int32) int {
+				return cmp.Or(cmp.Compare(r.memory(u), r.memory(v)), cmp.Compare(u, v))
+			})
+			b.put(cheapest, cluster.Nowhere)
+			r.evicted = append(r.evicted, cheapest)
+		}
+	}
+}
+
+func copyTrue(to, from []bool) {
+	for i, is := range from {
+		to[i] = to[i] || is
+	}
+}
+
+// boundWrong adds to the bound what the broken hard rules cost at least: for each
+// of those whose culprits are not counted yet, the cheapest of them.
+func (b *book) boundWrong(r *repair, counted []bool) {
+	if b.wrong == 0 {
+		return
+	}
+	all := scope{movable: r.vms[:r.first[len(r.c.Nodes)]], fixed: func(int32) bool { return false }}
+	var culprits []int32
+	for i := range b.rulings {
+		if !b.broken[i] || b.weight[i] > 0 {
+			continue
+		}
+		culprits = b.rulings[i].culprits(b, all, culprits[:0])
+		least := int64(infinite)
+		for _, v := range culprits {
+			if counted[v] {
+				least = 0
+			}
+			least = min(least, r.memory(v))
+		}
+		if least == infinite || least == 0 {
+			continue
+		}
+		r.bound += least
+		for _, v := range culprits {
+			counted[v] = true
+		}
+	}
+}
+
+// nodesLeft returns the nodes that VMs leave, in ascending order.
+func (r *repair) nodesLeft() []int32 {
+	leaves := make([]bool, len(r.c.Nodes))
+	for _, v := range r.evicted {
+		leaves[r.c.Host[v]] = true
+	}
+	for _, v := range r.leavers {
+		leaves[r.start.Host[v]] = true
+	}
+	var left []int32
+	for n, is := range leaves {
+		if is {
+			left = append(left, int32(n))
+		}
+	}
+	return left
 }
 
 // eviction searches the cover of one node by depth-first branch and bound.
@@ -62,6 +183,7 @@ type eviction struct {
 	rest    []cluster.Resources // by item: what it and those after it free together
 	main    int                 // the resource that items are sorted by
 	divisor int64               // of all sizes: a cover's memory is a multiple
+	out     []bool              // by VM: it may not be at home; nil if all may
 	taken   []int32
 	chosen  []int32
 	best    cover
@@ -72,18 +194,39 @@ type eviction struct {
 // cover returns the least cover of node n, and leaves its VMs in chosen.
 func (e *eviction) cover(n int32) cover {
 	e.items = append(e.items[:0], e.at(n)...)
-	need := cluster.Resources{}.Minus(e.free[n])
-	e.sort(n, need)
 	e.taken, e.chosen = e.taken[:0], e.chosen[:0]
+	need := cluster.Resources{}.Minus(e.free[n])
+	so := e.takeForced(&need)
+	e.sort(n, need)
 	e.best = cover{cost: cost{memory: infinite}}
 	e.left, e.cut = coverSteps, false
-	bound := e.relaxed(0, need[e.main])
-	e.branch(0, cover{}, need)
+	bound := so.memory + e.relaxed(0, need[e.main])
+	e.branch(0, so, need)
 	e.best.bound = e.best.memory
 	if e.cut {
 		e.best.bound = min(bound, e.best.memory)
 	}
 	return e.best
+}
+
+// takeForced moves the VMs that may not stay from items to taken.
+func (e *eviction) takeForced(need *cluster.Resources) (so cover) {
+	if e.out == nil {
+		return so
+	}
+	kept := e.items[:0]
+	for _, v := range e.items {
+		if !e.out[v] {
+			kept = append(kept, v)
+			continue
+		}
+		demand := e.c.VMs[v].Demand
+		e.taken = append(e.taken, v)
+		so = cover{cost: so.plus(e.memory(v)), largest: max(so.largest, demand[e.scarce])}
+		*need = need.Minus(demand)
+	}
+	e.items = kept
+	return so
 }
 
 // sort orders the items by memory per unit of the resource that node n lacks
@@ -92,7 +235,7 @@ func (e *eviction) sort(n int32, need cluster.Resources) {
 	e.main, e.divisor = 0, 0
 	worst := -1.0
 	for d := range need {
-		lack := float64(need[d]) / float64(e.c.Nodes[n].Capacity[d]+need[d])
+		lack := float64(need[d]) / float64(e.capacity[n][d]+need[d])
 		if need[d] > 0 && lack > worst {
 			e.main, worst = d, lack
 		}

@@ -45,7 +45,7 @@ type class struct {
 func (r *repair) classes(d cluster.Resource) []class {
 	amounts := make([]int64, len(r.c.Nodes))
 	for n := range amounts {
-		amounts[n] = r.c.Nodes[n].Capacity[d]
+		amounts[n] = r.capacity[n][d]
 	}
 	slices.Sort(amounts)
 	slices.Reverse(amounts)

@@ -12,8 +12,11 @@ import (
 const scanNodes = 32
 
 // chainNodes is how many of the roomiest nodes are asked to make way for a VM
-// that has no place.
-const chainNodes = 64
+// that has no place, and chainShare the share of the budget that this may take.
+const (
+	chainNodes = 64
+	chainShare = 0.05
+)
 
 // land puts the evicted VMs on other nodes, the largest first. If there is
 // plenty of room, each goes where most is left over: a node that is filled to
@@ -29,30 +32,39 @@ func (r *repair) land() {
 		x, y := &r.c.VMs[a].Demand, &r.c.VMs[b].Demand
 		return cmp.Or(cmp.Compare(y[r.scarce], x[r.scarce]), cmp.Compare(y[cluster.Memory], x[cluster.Memory]), cmp.Compare(a, b))
 	})
-	if r.landLoosely() {
+	if r.filling && r.fill() || !r.filling && r.landLoosely() {
 		r.count()
 		return
 	}
-	var left []int32
+	var waiting []int32
 	for _, v := range r.evicted {
+		if r.host[v] != r.c.Host[v] {
+			continue
+		}
 		if n := r.roomFor(v, cluster.Nowhere); n != cluster.Nowhere {
 			r.move(v, n)
 		} else {
-			left = append(left, v)
+			waiting = append(waiting, v)
 		}
 	}
+	r.leeway = infinite
 	// Whoever has no place waits in none, so that his node counts as left.
-	for _, v := range left {
+	for _, v := range waiting {
 		r.free[r.host[v]] = r.free[r.host[v]].Plus(r.c.VMs[v].Demand)
 	}
-	for i, v := range left {
+	chains := r.steps + int(chainShare*float64(r.limit-r.steps))
+	for i, v := range waiting {
 		if n := r.freeFor(v, r.host[v]); n != cluster.Nowhere {
 			r.settle(v, n)
-		} else if n := r.chain(v, left[i+1:]); n != cluster.Nowhere {
-			r.settle(v, n)
-		} else {
-			r.settle(v, r.host[v])
+			continue
 		}
+		if r.steps < chains || len(r.c.Nodes) <= scanNodes {
+			if n := r.chain(v, waiting[i+1:]); n != cluster.Nowhere {
+				r.settle(v, n)
+				continue
+			}
+		}
+		r.settle(v, r.host[v])
 	}
 	r.count()
 }
@@ -65,6 +77,7 @@ func (r *repair) landLoosely() bool {
 		if n == cluster.Nowhere {
 			for _, moved := range r.evicted[:i] {
 				r.move(moved, r.c.Host[moved])
+				r.enter(moved, cluster.Nowhere)
 			}
 			return false
 		}
@@ -77,10 +90,10 @@ func (r *repair) landLoosely() bool {
 // left over then, or Nowhere.
 func (r *repair) roomiestFor(v int32) int32 {
 	best, most := cluster.Nowhere, int64(-1)
-	demand := &r.c.VMs[v].Demand
+	demand := r.landing(v)
 	consider := func(n int32) {
 		left := r.room[n][r.scarce] - demand[r.scarce]
-		if r.step() && left > most && r.admits(demand, &r.room[n]) {
+		if r.step() && left > most && r.admits(demand, &r.room[n]) && r.keepsRules(v, n) {
 			best, most = n, left
 		}
 	}
@@ -98,11 +111,36 @@ func (r *repair) roomiestFor(v int32) int32 {
 	return best
 }
 
+// landing returns what a node has to have for v to land there: what v asks for
+// and, of those that have to be with it, all that have not landed yet.
+func (r *repair) landing(v int32) *cluster.Resources {
+	demand := &r.c.VMs[v].Demand
+	if r.book == nil {
+		return demand
+	}
+	mates := r.book.mates(v)
+	if mates == nil {
+		return demand
+	}
+	var together cluster.Resources
+	for _, u := range mates {
+		switch {
+		case u == v || r.book.host[u] == cluster.Nowhere && r.c.Host[u] != cluster.Nowhere:
+			together = together.Plus(r.c.VMs[u].Demand)
+		case r.c.Host[u] != cluster.Nowhere:
+			return demand // there is only one node, or none
+		}
+	}
+	return &together
+}
+
 // settle puts v, which counts nowhere, on n.
 func (r *repair) settle(v, n int32) {
 	r.free[r.host[v]] = r.free[r.host[v]].Minus(r.c.VMs[v].Demand)
 	if n != r.host[v] {
 		r.move(v, n)
+	} else {
+		r.enter(v, n)
 	}
 }
 
@@ -122,10 +160,10 @@ func (t *tightest) offer(n int32, left int64) {
 // Nowhere. It is not but.
 func (r *repair) roomFor(v, but int32) int32 {
 	best := tightest{node: cluster.Nowhere}
-	demand := &r.c.VMs[v].Demand
+	demand := r.landing(v)
 	if r.rooms == nil {
 		for n := range r.room {
-			r.consider(&best, int32(n), but, demand, &r.room[n])
+			r.consider(&best, v, int32(n), but, demand, &r.room[n])
 		}
 		return best.node
 	}
@@ -133,7 +171,7 @@ func (r *repair) roomFor(v, but int32) int32 {
 	// and those on the same shelf about as much.
 	for shelf := r.rooms.shelf(demand[r.scarce]); shelf < len(r.rooms.head); shelf++ {
 		for n := r.rooms.head[shelf]; n != cluster.Nowhere; n = r.rooms.next[n] {
-			if r.consider(&best, n, but, demand, &r.room[n]); best.node != cluster.Nowhere {
+			if r.consider(&best, v, n, but, demand, &r.room[n]); best.node != cluster.Nowhere {
 				return best.node
 			}
 		}
@@ -144,14 +182,15 @@ func (r *repair) roomFor(v, but int32) int32 {
 // freeFor is roomFor among the nodes that others leave.
 func (r *repair) freeFor(v, but int32) int32 {
 	best := tightest{node: cluster.Nowhere}
-	for _, n := range r.over {
-		r.consider(&best, n, but, &r.c.VMs[v].Demand, &r.free[n])
+	demand := r.landing(v)
+	for _, n := range r.left {
+		r.consider(&best, v, n, but, demand, &r.free[n])
 	}
 	return best.node
 }
 
-func (r *repair) consider(best *tightest, n, but int32, demand, space *cluster.Resources) {
-	if n != but && r.step() && r.admits(demand, space) {
+func (r *repair) consider(best *tightest, v, n, but int32, demand, space *cluster.Resources) {
+	if n != but && r.step() && r.admits(demand, space) && r.keepsRules(v, n) {
 		best.offer(n, space[r.scarce]-demand[r.scarce])
 	}
 }
@@ -173,7 +212,7 @@ func (r *repair) chain(v int32, adrift []int32) int32 {
 				continue
 			}
 			space := r.free[n].Plus(r.c.VMs[u].Demand)
-			if !r.admits(demand, &space) || slices.Contains(adrift, u) {
+			if !r.admits(demand, &space) || slices.Contains(adrift, u) || !r.mayBe(v, n) {
 				continue
 			}
 			to := r.roomFor(u, n)
@@ -190,6 +229,10 @@ func (r *repair) chain(v int32, adrift []int32) int32 {
 	}
 	n := r.host[best.u]
 	r.move(best.u, best.to)
+	if !r.keepsRules(v, n) {
+		r.move(best.u, n)
+		return cluster.Nowhere
+	}
 	return n
 }
 

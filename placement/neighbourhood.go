@@ -34,6 +34,7 @@ type neighbourhoods struct {
 // searchParts improves the placement of a large cluster, or of a small one
 // that could not be searched as a whole.
 func (r *repair) searchParts() Answer {
+	r.annealIfStuck()
 	if r.kept == nil && (r.stuck > 0 || !r.approve()) {
 		r.landOneByOne()
 	}
@@ -44,25 +45,17 @@ func (r *repair) searchParts() Answer {
 	return Viable
 }
 
+// idleSearches is after how many searches in a row without an improvement the
+// placement is simmered.
+const idleSearches = 64
+
 // improve spends the budget on a better placement, or a first one. If host is
 // reachable, it remains so.
 func (r *repair) improve() {
-	l := &neighbourhoods{
-		repair: r, rng: rand.New(rand.NewPCG(1, 2)),
-		cover: make([]int64, len(r.c.Nodes)), given: make([]int64, len(r.c.Nodes)),
-	}
-	r.rooms = nil // from now on only host and free are kept
-	l.hosted = (&cluster.Configuration{Nodes: r.c.Nodes, VMs: r.c.VMs, Host: r.host}).Hosted()
-	for i, n := range r.over {
-		l.cover[n] = r.covers[i].bound
-	}
-	for v, h := range r.host {
-		if h != r.c.Host[v] {
-			l.given[r.c.Host[v]] += r.memory(int32(v))
-		}
-	}
+	l := newNeighbourhoods(r)
+	least, idle := r.total(), 0
 	for round := 0; !r.spent(); round++ {
-		if r.stuck == 0 && !r.refused && r.cost.memory == r.bound {
+		if r.stuck == 0 && !r.refused && r.total() == r.bound {
 			return
 		}
 		if round%freshSearches == 0 {
@@ -73,11 +66,50 @@ func (r *repair) improve() {
 			return
 		}
 		l.search(l.around(sore, nearNodes+round%(farNodes-nearNodes+1)))
+		idle++
+		if r.total() < least || r.stuck > 0 || r.refused {
+			least, idle = r.total(), 0
+		}
+		if idle >= idleSearches {
+			if r.simmer((r.limit-r.steps)/4, uint64(round)) {
+				least = r.total()
+			}
+			l.look()
+			idle = 0
+		}
 	}
 }
 
-// sore returns, in turn, the nodes that are overloaded and, if there are none,
-// those that gave up more than their cover, or anything if there is no way.
+func newNeighbourhoods(r *repair) *neighbourhoods {
+	l := &neighbourhoods{repair: r, rng: rand.New(rand.NewPCG(1, 2)), cover: make([]int64, len(r.c.Nodes))}
+	r.rooms = nil // from now on only host and free are kept
+	for i, n := range r.over {
+		l.cover[n] = r.covers[i].bound
+	}
+	for _, v := range r.forced {
+		if n := r.c.Host[v]; !slices.Contains(r.over, n) {
+			l.cover[n] += r.memory(v)
+		}
+	}
+	l.look()
+	return l
+}
+
+// look notes where the VMs are.
+func (l *neighbourhoods) look() {
+	l.hosted = (&cluster.Configuration{Nodes: l.c.Nodes, VMs: l.c.VMs, Host: l.host}).Hosted()
+	l.given = make([]int64, len(l.c.Nodes))
+	for v, h := range l.host {
+		if h != l.c.Host[v] {
+			l.given[l.c.Host[v]] += l.memory(int32(v))
+		}
+	}
+	l.steps += len(l.host) / 4
+}
+
+// sore returns, in turn, the nodes where something is wrong and, if there are
+// none, those that gave up more than their cover, or anything if there is no way,
+// and those where soft rules are broken.
 func (l *neighbourhoods) sore(round int) int32 {
 	var sores []int32
 	for n := range l.free {
@@ -86,11 +118,39 @@ func (l *neighbourhoods) sore(round int) int32 {
 			sores = append(sores, int32(n))
 		}
 	}
+	if l.stuck > 0 {
+		for _, v := range l.forced {
+			if l.host[v] == l.c.Host[v] {
+				sores = append(sores, l.host[v])
+			}
+		}
+	}
+	if l.book != nil {
+		sores = l.soreByRules(sores)
+	}
 	l.steps += len(l.free)/64 + 1
 	if len(sores) == 0 {
 		return cluster.Nowhere
 	}
 	return sores[round%len(sores)]
+}
+
+// soreByRules appends the nodes of the culprits of broken rules: of hard ones as
+// long as something is wrong, else of soft ones.
+func (l *neighbourhoods) soreByRules(sores []int32) []int32 {
+	b := l.book
+	if b.wrong == 0 && (l.stuck > 0 || b.penalty == 0) {
+		return sores
+	}
+	anyone := scope{movable: l.vms[:l.first[len(l.c.Nodes)]], fixed: func(int32) bool { return false }}
+	for i := range b.rulings {
+		if b.broken[i] && (b.weight[i] > 0) == (l.stuck == 0) {
+			for _, v := range b.rulings[i].culprits(b, anyone, nil) {
+				sores = append(sores, l.host[v])
+			}
+		}
+	}
+	return sores
 }
 
 // lookForRoom lists the nodes with the most free of the scarcest resource.
@@ -111,9 +171,12 @@ func (l *neighbourhoods) lookForRoom() {
 func (l *neighbourhoods) around(sore int32, count int) []int32 {
 	near := []int32{sore}
 	add := func(n int32) {
-		if len(near) < count && !slices.Contains(near, n) {
+		if len(near) < count && n != cluster.Nowhere && !slices.Contains(near, n) {
 			near = append(near, n)
 		}
+	}
+	if l.book != nil {
+		l.related(sore, count, add)
 	}
 	for _, v := range l.at(sore) {
 		if len(near) < (count+1)/2 {
@@ -130,26 +193,69 @@ func (l *neighbourhoods) around(sore int32, count int) []int32 {
 	return near
 }
 
+// related offers nodes that the rules about the VMs of sore speak of: where those
+// that may not be there may go, and where those are that a rule names with them.
+func (l *neighbourhoods) related(sore int32, count int, add func(n int32)) {
+	b := l.book
+	for _, v := range l.hosted[sore] {
+		if set := b.allowed[v]; set != nil && (!b.mayBe(v, sore) || l.given[sore] > l.cover[sore]) {
+			for range count {
+				if n := int32(l.rng.IntN(len(l.free))); set.has(n) && l.rng.IntN(4) > 0 {
+					add(n)
+				}
+			}
+		}
+		for _, i := range b.of[v] {
+			if !b.broken[i] {
+				continue
+			}
+			for _, u := range b.rulings[i].culprits(b, scope{fixed: func(int32) bool { return false }}, nil) {
+				add(l.host[u])
+			}
+		}
+	}
+}
+
+// lobbyVMs is how many VMs of the lobby are searched at a time.
+const lobbyVMs = 2
+
+// guests returns the VMs of nodes, but only some of those in the lobby.
+func (l *neighbourhoods) guests(nodes []int32) (vms []int32) {
+	for _, n := range nodes {
+		hosted := l.hosted[n]
+		if n == l.lobby && len(hosted) > lobbyVMs {
+			first := l.rng.IntN(len(hosted) - lobbyVMs + 1)
+			hosted = hosted[first : first+lobbyVMs]
+		}
+		vms = append(vms, hosted...)
+	}
+	return vms
+}
+
 // search looks for a better placement of the VMs on nodes, and takes it.
 func (l *neighbourhoods) search(nodes []int32) {
 	l.steps += aroundSteps * len(nodes)
-	var vms []int32
+	vms := l.guests(nodes)
 	var free cluster.Resources
 	now, viable := cost{}, true
 	for _, n := range nodes {
-		free = free.Plus(l.free[n])
+		free = free.Plus(l.capacity[n])
 		viable = viable && fits(cluster.Resources{}, l.free[n])
+	}
+	for _, v := range vms {
+		free = free.Minus(l.c.VMs[v].Demand)
+		home := l.c.Host[v]
+		if !slices.Contains(nodes, home) {
+			continue
+		}
+		if l.host[v] != home {
+			now = now.plus(l.memory(v))
+		} else if !l.book.mayBe(v, home) {
+			viable = false
+		}
 	}
 	if !fits(cluster.Resources{}, free) {
 		return
-	}
-	for _, n := range nodes {
-		vms = append(vms, l.hosted[n]...)
-	}
-	for _, v := range vms {
-		if slices.Contains(nodes, l.c.Host[v]) && l.host[v] != l.c.Host[v] {
-			now = now.plus(l.memory(v))
-		}
 	}
 	limit := l.limit
 	l.limit = min(limit, l.steps+nearSteps*len(nodes))
@@ -158,29 +264,38 @@ func (l *neighbourhoods) search(nodes []int32) {
 		l.searchWay(nodes, vms, now)
 		return
 	}
-	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms, nil)
+	s := newSearch(l.repair, nodes, vms, nil)
+	if s.book != nil {
+		now.memory += s.penalty()
+		viable = viable && !slices.ContainsFunc(s.rulings, func(i int32) bool { return s.book.broken[i] && s.book.weight[i] == 0 })
+	}
 	if viable {
 		s.best = now
 	}
-	if s.run(); s.improved {
-		l.take(s)
-	}
+	s.run()
+	l.take(s)
 }
 
 // searchWay looks for another placement of the VMs on nodes that makes the
 // whole reachable. now is what those of them cost that are at home there.
 func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
-	outside := cost{l.cost.memory - now.memory, l.cost.moves - now.moves}
-	s := newSearch(&l.effort, l.c, l.scarce, nodes, vms, l.newReach(outside))
+	others := cost{l.cost.memory - now.memory, l.cost.moves - now.moves}
+	s := newSearch(l.repair, nodes, vms, l.newReach(others))
 	if s.deepen(cost{memory: infinite}); s.improved {
 		l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
 		l.keep()
+	} else {
+		s.enterBook(func(i int) int32 { return l.counting(s.vms[i]) })
 	}
 }
 
-// take puts the VMs of a search where it found room, unless the placement was
-// reachable and would not be so any longer.
+// take puts the VMs of a search where it found room, if it did, unless the
+// placement was reachable and would not be so any longer.
 func (l *neighbourhoods) take(s *search) {
+	if !s.improved {
+		s.enterBook(func(i int) int32 { return l.counting(s.vms[i]) })
+		return
+	}
 	before := make([]int32, len(s.vms))
 	for i, v := range s.vms {
 		before[i] = l.host[v]
@@ -195,11 +310,8 @@ func (l *neighbourhoods) take(s *search) {
 // put puts the VMs of a search on the nodes that to names.
 func (l *neighbourhoods) put(s *search, to func(i int) int32) {
 	l.refused = false
-	for _, n := range s.nodes {
-		if !fits(cluster.Resources{}, l.free[n]) {
-			l.stuck--
-		}
-		l.hosted[n] = l.hosted[n][:0:0]
+	for _, v := range s.vms {
+		l.hosted[l.host[v]] = without(l.hosted[l.host[v]], v)
 	}
 	for i, v := range s.vms {
 		to, home := to(i), l.c.Host[v]
@@ -212,4 +324,12 @@ func (l *neighbourhoods) put(s *search, to func(i int) int32) {
 		l.move(v, to)
 		l.hosted[to] = append(l.hosted[to], v)
 	}
+	l.steps += len(l.free)/64 + 1
+	l.count()
+}
+
+// without returns vms without v.
+func without(vms []int32, v int32) []int32 {
+	i := slices.Index(vms, v)
+	return slices.Delete(vms, i, i+1)
 }

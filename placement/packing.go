@@ -55,7 +55,7 @@ func (s *search) pack(budget int) packed {
 	s.limit = min(limit, s.steps+budget)
 	answer := p.place(0, 0)
 	s.limit = limit
-	if answer == canPack {
+	if answer == canPack && s.book == nil { // rules were not asked
 		s.adopt(s.homeward(p.into))
 	}
 	return answer

@@ -33,40 +33,29 @@
 package placement
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 )
 
-// DefaultBudget is the number of search steps if Settings has none. They take
-// 10 to 20 ms, and most calls need a thousandth of them.
-const DefaultBudget = 1_000_000
+// LeastBudget and BudgetOfVM are the number of search steps if Problem has none:
+// so many for each VM, and at least so many. A million takes 10 to 20 ms, and most
+// calls need a thousandth of what they have.
+const (
+	LeastBudget = 1_000_000
+	BudgetOfVM  = 1000
+)
 
-// Settings of a call of Repair.
-type Settings struct {
-	// Budget is how many search steps may be spent before the answer is
-	// Exhausted, or the best placement so far. 0 is DefaultBudget.
-	Budget int
-	// Reachable reports whether there is a way to a viable placement, as
-	// plan.Make knows it; nil stands for always. One that is not reachable is no
-	// answer, and the search goes on. The Host of a Result is the last placement
-	// that was said to be reachable, so that the way may be kept.
-	//
-	// It must not change or keep host, and must not tell VMs apart that have
-	// equal demands and start on the same node. A call counts as reachSteps
-	// for each VM that moves, and one for each VM and node.
-	Reachable func(host []int32) bool
-}
-
-// Answer is what Repair found out.
+// Answer is what Solve found out.
 type Answer uint8
 
-// The answers of Repair.
+// The answers of Solve.
 const (
 	Viable        Answer = iota // a placement was found
-	AlreadyViable               // nothing has to move
-	Infeasible                  // proven: no placement is viable and reachable
+	AlreadyViable               // nothing has to be done
+	Infeasible                  // proven: no placement is viable, keeps the rules and is reachable
 	Exhausted                   // the budget is spent and none was found
 )
 
@@ -91,13 +80,14 @@ const (
 	NoDisk
 	Dearer // it would cost more than a placement that is known
 	Alike  // an equal choice was looked at before
-	// Unreachable counts viable placements, not VMs: Settings.Reachable refused
+	// Unreachable counts viable placements, not VMs: Problem.Reachable refused
 	// them.
 	Unreachable
+	AgainstRule // a rule forbids it: Result.ByRule tells which
 	NumReasons
 )
 
-var reasonNames = [NumReasons]string{"cpu", "memory", "network", "disk", "dearer", "alike", "unreachable"}
+var reasonNames = [NumReasons]string{"cpu", "memory", "network", "disk", "dearer", "alike", "unreachable", "rule"}
 
 func (r Reason) String() string {
 	if r < NumReasons {
@@ -121,58 +111,98 @@ func (r Rejections) String() string {
 	return strings.Join(parts, " ")
 }
 
-// Result is the outcome of Repair.
+// Result is the outcome of Solve.
 type Result struct {
 	Answer Answer
-	Host   []int32       // by VM, the placement if Answer is Viable, else nil
-	Moved  cluster.Bytes // memory of the VMs that change node
-	Moves  int           // how many VMs change node
-	// Bound is proven: no viable and reachable placement moves less memory.
+	// Host is, by VM, the placement if Answer is Viable: the node where it runs at
+	// the end, or Nowhere. Else it is nil.
+	Host []int32
+	// Cost is what a placement costs: the memory of the VMs that migrate, the memory
+	// of those that are resumed, twice if it is not where their image lies, and the
+	// weights of the soft rules that are broken.
+	Cost  cluster.Bytes
+	Moved cluster.Bytes // memory of the VMs that migrate
+	Moves int           // how many VMs migrate
+	// Bound is proven: no viable and reachable placement costs less. If the goal is
+	// Consolidate, it is said of the placements that use as few nodes.
 	Bound   cluster.Bytes
-	Optimal bool // Moved is proven to be the least, and equals Bound
+	Optimal bool // Cost is proven to be the least, and equals Bound
+	// Broken are the soft rules that are broken, as indices into Problem.Rules.
+	Broken []int
+	// Nodes is how many nodes host VMs, and NodesBound proven to be the least.
+	// They are set if the goal is Consolidate.
+	Nodes, NodesBound int
+	// Imbalance is what Level lowers, before and after; see imbalance.
+	ImbalanceBefore, ImbalanceAfter float64
 	// Steps is the effort: one for each VM and node that was read, one for each
 	// candidate that was looked at (a VM on a node, a VM in a cover), and one
 	// for each node of a search tree. Budget limits all but the first kind. A
-	// step takes about 5 to 30 ns. Settings says what a call of Reachable counts.
+	// step takes about 5 to 30 ns. Problem says what a call of Reachable counts.
 	Steps      int
 	FirstSteps int // the effort after which the first viable placement was known
 	Rejected   Rejections
+	ByRule     []int // by rule: how often it kept a VM from a node; nil if there are no rules
 }
 
-// Repair looks for a viable configuration of the same VMs on the same nodes
-// that moves the fewest bytes of memory and, among those it comes across, the
-// fewest VMs. VMs that run Nowhere stay there and count for nothing.
+// Gap is by how much the cost may be above the least, as a share of Bound. It is
+// 0 if the cost is proven to be the least, and infinite if Bound is 0 and it is
+// not.
+func (r *Result) Gap() float64 {
+	if r.Cost == r.Bound {
+		return 0
+	}
+	return float64(r.Cost-r.Bound) / float64(r.Bound)
+}
+
+// Solve looks for a placement of VMs on nodes that is viable, keeps the rules and
+// serves the goal. It returns the best one that it comes across.
 //
-// A placement may be out of reach of live migrations: Settings.Reachable tells.
+// A placement may be out of reach of live migrations: Problem.Reachable tells.
 //
 // c is as cluster.Configuration.Validate wants it; it is not changed.
-func Repair(c *cluster.Configuration, settings Settings) Result {
-	r := newRepair(c, settings)
-	if len(r.over) == 0 {
-		return Result{Answer: AlreadyViable, Optimal: true, Steps: r.steps, FirstSteps: r.steps}
+func Solve(c *cluster.Configuration, p Problem) Result {
+	r := newRepair(c, &p)
+	switch p.Goal {
+	case Consolidate:
+		return r.consolidate()
+	case Level:
+		return r.level()
+	case Repair:
+	}
+	return r.result(r.repair())
+}
+
+// repair looks for the placement that costs least.
+func (r *repair) repair() Answer {
+	if r.settled() {
+		r.host = r.c.Host
+		return Viable
 	}
 	if !r.plausible() {
-		return r.result(Infeasible)
+		return Infeasible
 	}
 	r.evict()
 	r.land()
 	if r.stuck == 0 && r.ask == nil {
 		r.found()
 	}
-	if r.stuck == 0 && r.cost.memory == r.bound {
+	if r.stuck == 0 && r.total() == r.bound {
 		if r.reachable(r.host, r.cost.moves) {
 			r.found()
-			return r.result(Viable)
+			return Viable
 		}
 		r.refused = true
 	}
 	if r.small() {
-		return r.result(r.searchAll())
+		return r.searchAll()
 	}
 	if r.stuck > 0 && r.fragmented() {
-		return r.result(Infeasible)
+		return Infeasible
 	}
-	return r.result(r.searchParts())
+	if r.quick && r.stuck > 0 {
+		return Exhausted
+	}
+	return r.searchParts()
 }
 
 // cost is what a placement is judged by: memory first.
@@ -186,6 +216,8 @@ func (c cost) less(o cost) bool {
 }
 
 func (c cost) plus(memory int64) cost { return cost{c.memory + memory, c.moves + 1} }
+
+func (c cost) add(o cost) cost { return cost{c.memory + o.memory, c.moves + o.moves} }
 
 // effort counts search steps against a limit.
 type effort struct {
@@ -202,12 +234,19 @@ func (e *effort) step() bool {
 
 func (e *effort) spent() bool { return e.steps >= e.limit }
 
-// repair is one call of Repair.
+// repair is one call of Solve.
 type repair struct {
 	effort
-	c *cluster.Configuration
+	*virtual
+	problem *Problem
+	given   *cluster.Configuration
+	filling bool  // nodes are to be filled one by one
+	quick   bool  // a large cluster is not searched if VMs find no place at once
+	book    *book // nil if there are no rules, and every VM may be everywhere
+	// capacity is, by node, what it offers: nothing if it is closed.
+	capacity []cluster.Resources
 	// host is the placement under construction. A VM that found no place stays
-	// on its overloaded node.
+	// at home.
 	host []int32
 	// free is, by node, the capacity less what its VMs ask for under host. It
 	// is negative on an overloaded node.
@@ -220,43 +259,52 @@ type repair struct {
 	room []cluster.Resources
 
 	over   []int32          // the nodes that are overloaded at the start
+	forced []int32          // the VMs that may not be at home
 	scarce cluster.Resource // the resource of which the VMs ask for the largest share
-	vms    []int32          // running VMs by their node at the start: see at
+	vms    []int32          // VMs by their home: see at
 	first  []int32
 
 	covers  []cover // by position in over
-	evicted []int32 // VMs of all covers
-	bound   int64   // sum of the covers
-	proven  bool    // cost is proven to be the least memory
-	cost    cost    // of host
-	stuck   int     // nodes that are overloaded under host
+	evicted []int32 // VMs of all covers, and those that rules evict
+	left    []int32 // the nodes that VMs leave
+	bound   int64   // no viable placement costs less
+	proven  bool    // cost is proven to be the least
+	cost    cost    // of host, without the weights of broken rules
+	stuck   int     // what is wrong with host: see count
 	reached int     // steps at the first placement that is an answer, or 0
 	rooms   *shelves
+	leeway  int64 // what soft rules may weigh that are broken by a VM that lands
 
-	ask     func(host []int32) bool // Settings.Reachable
-	refused bool                    // host is viable, and not reachable
+	ask     func(host []int32) (waiting []int32, ok bool) // Problem.Reachable
+	waiting []int32                                       // VMs of the latest placement that was refused, in each other's way
+	refused bool                                          // host is viable, and not reachable
 	// kept is the best placement known to be reachable, nil if there is none or
 	// everything is.
 	kept     []int32
 	keptCost cost
 }
 
-func newRepair(c *cluster.Configuration, settings Settings) *repair {
-	budget := settings.Budget
+// newRepair prepares to solve p. The nodes of empty are to host nobody.
+func newRepair(c *cluster.Configuration, p *Problem, empty ...int32) *repair {
+	budget := p.Budget
 	if budget == 0 {
-		budget = DefaultBudget
+		budget = max(LeastBudget, BudgetOfVM*len(c.VMs))
 	}
-	n := len(c.Nodes)
-	slab := make([]cluster.Resources, 2*n)
-	r := &repair{c: c, free: slab[:n], room: slab[n:], ask: settings.Reachable}
-	r.steps = n + len(c.VMs)
+	r := &repair{virtual: newVirtual(c, p, empty), problem: p, given: c, ask: p.Reachable}
+	n := len(r.c.Nodes)
+	slab := make([]cluster.Resources, 3*n)
+	r.capacity, r.free, r.room = slab[:n], slab[n:2*n], slab[2*n:]
+	r.steps = n + len(r.c.VMs)
 	r.limit = r.steps + budget
-	for i := range c.Nodes {
-		r.free[i] = c.Nodes[i].Capacity
+	for i := range r.c.Nodes {
+		if r.closed == nil || !r.closed[i] {
+			r.capacity[i] = r.c.Nodes[i].Offer()
+		}
 	}
-	for v, h := range c.Host {
+	copy(r.free, r.capacity)
+	for v, h := range r.c.Host {
 		if h != cluster.Nowhere {
-			r.free[h] = r.free[h].Minus(c.VMs[v].Demand)
+			r.free[h] = r.free[h].Minus(r.c.VMs[v].Demand)
 		}
 	}
 	for i := range r.free {
@@ -265,8 +313,45 @@ func newRepair(c *cluster.Configuration, settings Settings) *repair {
 		}
 	}
 	copy(r.room, r.free)
+	for _, v := range r.leavers {
+		h := r.start.Host[v]
+		r.room[h] = r.room[h].Minus(r.c.VMs[v].Demand)
+	}
 	r.stuck = len(r.over)
+	if r.book = newBook(p, r.virtual); r.book != nil {
+		r.settleBook()
+	}
 	return r
+}
+
+// settleBook lets every VM count at home, and finds those that may not be there.
+func (r *repair) settleBook() {
+	for v, h := range r.c.Host {
+		if h == cluster.Nowhere {
+			continue
+		}
+		if !r.book.mayBe(int32(v), h) {
+			r.forced = append(r.forced, int32(v))
+		}
+		if h != r.lobby {
+			r.book.put(int32(v), h)
+		}
+	}
+	r.steps += len(r.c.VMs)
+	r.stuck += len(r.forced) + r.book.wrong
+}
+
+// settled reports whether nothing has to change place.
+func (r *repair) settled() bool {
+	return len(r.over) == 0 && len(r.forced) == 0 && (r.book == nil || r.book.wrong == 0 && r.book.penalty == 0)
+}
+
+// total is what host costs.
+func (r *repair) total() int64 {
+	if r.book == nil {
+		return r.cost.memory
+	}
+	return r.cost.memory + r.book.penalty
 }
 
 // plausible runs the tests that prove infeasibility at once: the nodes have
@@ -275,7 +360,7 @@ func newRepair(c *cluster.Configuration, settings Settings) *repair {
 func (r *repair) plausible() bool {
 	var total, capacity cluster.Resources
 	for i := range r.c.Nodes {
-		capacity = capacity.Plus(r.c.Nodes[i].Capacity)
+		capacity = capacity.Plus(r.capacity[i])
 	}
 	for v, h := range r.c.Host {
 		if h != cluster.Nowhere {
@@ -292,7 +377,7 @@ func (r *repair) plausible() bool {
 	}
 	r.scarce = scarcest(total, capacity)
 	for v, h := range r.c.Host {
-		if h != cluster.Nowhere && !fits(r.c.VMs[v].Demand, r.c.Nodes[h].Capacity) && !r.fitsSomewhere(int32(v)) {
+		if h != cluster.Nowhere && !fits(r.c.VMs[v].Demand, r.capacity[h]) && !r.fitsSomewhere(int32(v)) {
 			return false
 		}
 	}
@@ -314,7 +399,7 @@ func (r *repair) fitsSomewhere(v int32) bool {
 	was := r.rejected
 	for n := range r.c.Nodes {
 		r.steps++
-		if r.admits(&r.c.VMs[v].Demand, &r.c.Nodes[n].Capacity) {
+		if r.admits(&r.c.VMs[v].Demand, &r.capacity[n]) && r.mayBe(v, int32(n)) {
 			r.rejected = was
 			return true
 		}
@@ -364,24 +449,97 @@ func (r *repair) index() {
 	r.first[0] = 0
 }
 
-func (r *repair) memory(v int32) int64 { return r.c.VMs[v].Demand[cluster.Memory] }
+// mayBe reports whether v may be on n whatever others do, and counts if not.
+func (r *repair) mayBe(v, n int32) bool {
+	if r.book.mayBe(v, n) {
+		return true
+	}
+	r.rejected[AgainstRule]++
+	return false
+}
 
-// move puts v on node to, which may be its first one.
+// keepsRules reports whether v can be on n under the rules, and counts if not.
+func (r *repair) keepsRules(v, n int32) bool {
+	if r.book.admits(v, n, r.leeway) {
+		return true
+	}
+	r.rejected[AgainstRule]++
+	return false
+}
+
+// compareClass orders VMs that rules, or where they come from, tell from each other.
+func (r *repair) compareClass(a, b int32) int {
+	book := r.book
+	if book == nil {
+		return 0
+	}
+	if book.particular[a] || book.particular[b] {
+		return cmp.Compare(a, b)
+	}
+	id := func(v int32) int32 {
+		if book.allowed[v] == nil {
+			return 0
+		}
+		return book.allowed[v].id
+	}
+	dormant := func(v int32) int {
+		if r.isDormant(v) {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(id(a), id(b)), cmp.Compare(dormant(a), dormant(b)))
+}
+
+// memoryOf is the memory of v if it runs at the start.
+func (r *repair) memoryOf(v int32) int64 {
+	if r.start.Host[v] == cluster.Nowhere {
+		return 0
+	}
+	return r.c.VMs[v].Demand[cluster.Memory]
+}
+
+// memory is what it costs to have v elsewhere than at home.
+func (r *repair) memory(v int32) int64 {
+	if r.c.Host[v] == r.lobby {
+		return 0
+	}
+	return r.c.VMs[v].Demand[cluster.Memory]
+}
+
+// move puts v on node to, which may be its home.
 func (r *repair) move(v, to int32) {
 	home, from, demand := r.c.Host[v], r.host[v], r.c.VMs[v].Demand
+	dormant := r.isDormant(v)
 	r.free[from] = r.free[from].Plus(demand)
 	r.free[to] = r.free[to].Minus(demand)
-	if from != home {
+	if from != home || dormant {
 		r.setRoom(from, r.room[from].Plus(demand))
+	}
+	if to != home || dormant {
+		r.setRoom(to, r.room[to].Minus(demand))
+	}
+	if from != home {
 		r.cost.memory -= r.memory(v)
 		r.cost.moves--
 	}
 	if to != home {
-		r.setRoom(to, r.room[to].Minus(demand))
 		r.cost.memory += r.memory(v)
 		r.cost.moves++
 	}
 	r.host[v] = to
+	r.enter(v, to)
+}
+
+// enter lets v count on n in the book.
+func (r *repair) enter(v, n int32) {
+	if r.book == nil {
+		return
+	}
+	if n == r.lobby {
+		n = cluster.Nowhere
+	}
+	r.book.put(v, n)
 }
 
 func (r *repair) setRoom(n int32, room cluster.Resources) {
@@ -391,13 +549,22 @@ func (r *repair) setRoom(n int32, room cluster.Resources) {
 	}
 }
 
-// count sets stuck to the number of overloaded nodes.
+// count sets stuck to the number of things that are wrong with host: nodes that are
+// overloaded, VMs that are where they may not be, and hard rules that are broken.
 func (r *repair) count() {
 	r.stuck = 0
 	for n := range r.free {
 		if !fits(cluster.Resources{}, r.free[n]) {
 			r.stuck++
 		}
+	}
+	for _, v := range r.forced {
+		if r.host[v] == r.c.Host[v] {
+			r.stuck++
+		}
+	}
+	if r.book != nil {
+		r.stuck += r.book.wrong
 	}
 }
 
@@ -409,16 +576,42 @@ func (r *repair) found() {
 }
 
 func (r *repair) result(a Answer) Result {
-	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound), Rejected: r.rejected}
+	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.resuming), Rejected: r.rejected}
+	if r.book != nil {
+		result.ByRule = r.book.rejected
+	}
 	if a != Viable {
 		return result
 	}
-	result.Host = r.host
-	result.Moved, result.Moves = cluster.Bytes(r.cost.memory), r.cost.moves
-	result.FirstSteps = r.reached
+	result.Cost = cluster.Bytes(r.total() + r.resuming)
 	if r.proven {
-		result.Bound = result.Moved
+		result.Bound = result.Cost
 	}
-	result.Optimal = result.Moved == result.Bound
+	result.Optimal = result.Cost == result.Bound
+	changes := len(r.leavers) > 0
+	for v, h := range r.host {
+		switch from := r.start.Host[v]; {
+		case from == h:
+		case from != cluster.Nowhere && h != cluster.Nowhere:
+			result.Moved += r.start.VMs[v].Demand.Memory()
+			result.Moves++
+		default:
+			changes = true
+		}
+	}
+	if r.book != nil {
+		for i, broken := range r.book.broken {
+			if broken {
+				result.Broken = append(result.Broken, int(r.book.name[i]))
+			}
+		}
+	}
+	result.FirstSteps = max(r.reached, 1)
+	if result.Moves == 0 && !changes {
+		result.Answer = AlreadyViable
+		result.FirstSteps = result.Steps
+		return result
+	}
+	result.Host = r.host
 	return result
 }

@@ -30,17 +30,17 @@ func world(nodes ...[]int) *cluster.Configuration {
 	return c
 }
 
-func ExampleRepair() {
+func ExampleSolve() {
 	// Two VMs of 60 % share the first node, and the second is free.
 	c := world([]int{60, 60}, []int{30})
-	r := placement.Repair(c, placement.Settings{})
+	r := placement.Solve(c, placement.Problem{})
 	fmt.Println(r.Answer, r.Host, r.Moves, "move of", r.Moved, "optimal", r.Optimal)
 	// Output: viable [1 0 1] 1 move of 1MiB optimal true
 }
 
-func ExampleRepair_infeasible() {
+func ExampleSolve_infeasible() {
 	c := world([]int{60, 60}, []int{60})
-	r := placement.Repair(c, placement.Settings{})
+	r := placement.Solve(c, placement.Problem{})
 	fmt.Println(r.Answer, r.Rejected)
 	// Output: infeasible cpu=5
 }
@@ -71,7 +71,7 @@ func TestRepair(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := world(test.nodes...)
-			r := placement.Repair(c, placement.Settings{})
+			r := placement.Solve(c, placement.Problem{})
 			if r.Answer != test.answer || r.Moves != test.moves || r.Optimal != test.optimal {
 				t.Fatalf("got %+v, want %v with %d moves, optimal %v", r, test.answer, test.moves, test.optimal)
 			}
@@ -88,7 +88,7 @@ func TestRepairMemory(t *testing.T) {
 	c.VMs[0].Demand[cluster.Memory] = int64(512 * cluster.MiB)
 	c.VMs[1].Demand[cluster.Memory] = int64(512 * cluster.MiB)
 	c.VMs[2].Demand[cluster.Memory] = int64(600 * cluster.MiB)
-	r := placement.Repair(c, placement.Settings{})
+	r := placement.Solve(c, placement.Problem{})
 	if r.Answer != placement.Viable || r.Moves != 1 || !slices.Contains(r.Host[:2], 2) {
 		t.Fatalf("got %+v, want one VM moved to the third node", r)
 	}
@@ -98,14 +98,14 @@ func TestRepairIgnoresVMsThatDoNotRun(t *testing.T) {
 	c := world([]int{60, 40}, []int{60})
 	c.Host[2] = cluster.Nowhere
 	c.VMs[0].Demand[cluster.CPU] = 700
-	r := placement.Repair(c, placement.Settings{})
+	r := placement.Solve(c, placement.Problem{})
 	if r.Answer != placement.Viable || r.Host[2] != cluster.Nowhere {
 		t.Fatalf("got %+v", r)
 	}
 }
 
 func TestRepairWithoutBudget(t *testing.T) {
-	r := placement.Repair(world(deadlock...), placement.Settings{Budget: 5})
+	r := placement.Solve(world(deadlock...), placement.Problem{Budget: 5})
 	if r.Answer != placement.Exhausted {
 		t.Fatalf("got %+v, want exhausted", r)
 	}
@@ -223,7 +223,7 @@ func TestRepairAgainstEveryPlacement(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		c := smallConfiguration(rng)
 		before := c.Clone()
-		r := placement.Repair(c, placement.Settings{})
+		r := placement.Solve(c, placement.Problem{})
 		if !slices.Equal(before.Host, c.Host) {
 			t.Fatalf("seed %d: the configuration was changed", seed)
 		}
@@ -237,7 +237,7 @@ func TestRepairAgainstEveryPlacement(t *testing.T) {
 		}
 		checkResult(t, seed, c, r, memory, moves, ok)
 		budget := 1 + rng.IntN(100)
-		checkResult(t, seed, c, placement.Repair(c, placement.Settings{Budget: budget}), memory, moves, ok)
+		checkResult(t, seed, c, placement.Solve(c, placement.Problem{Budget: budget}), memory, moves, ok)
 	}
 	for _, a := range []placement.Answer{placement.AlreadyViable, placement.Viable, placement.Infeasible} {
 		if answers[a] < 4000 {
@@ -300,13 +300,13 @@ func overloaded(seed uint64, nodes int, mean float64) *cluster.Configuration {
 func TestRepairLarge(t *testing.T) {
 	for _, nodes := range []int{4, 12, 33, 128, 1024} {
 		c := overloaded(1, nodes, 60)
-		r := placement.Repair(c, placement.Settings{})
+		r := placement.Solve(c, placement.Problem{})
 		if r.Answer != placement.Viable || !r.Optimal {
 			t.Errorf("%d nodes: %v, moved %v, bound %v after %d steps", nodes, r.Answer, r.Moved, r.Bound, r.Steps)
 			continue
 		}
 		checkPlacement(t, c, r)
-		if again := placement.Repair(c, placement.Settings{}); !slices.Equal(again.Host, r.Host) || again.Steps != r.Steps {
+		if again := placement.Solve(c, placement.Problem{}); !slices.Equal(again.Host, r.Host) || again.Steps != r.Steps {
 			t.Errorf("%d nodes: two calls differ", nodes)
 		}
 	}
@@ -322,7 +322,7 @@ func TestRepairTight(t *testing.T) {
 			for v := range c.VMs {
 				c.VMs[v].Demand[cluster.Memory] = int64(512*cluster.MiB) << (v % 4)
 			}
-			r := placement.Repair(c, placement.Settings{Budget: 300_000})
+			r := placement.Solve(c, placement.Problem{Budget: 300_000})
 			switch {
 			case r.Answer == placement.Exhausted && exhausted == 0:
 				exhausted++
@@ -353,7 +353,7 @@ func BenchmarkRepair(b *testing.B) {
 			b.ReportAllocs()
 			var r placement.Result
 			for b.Loop() {
-				r = placement.Repair(bench.c, placement.Settings{})
+				r = placement.Solve(bench.c, placement.Problem{})
 			}
 			b.ReportMetric(float64(r.Steps), "steps")
 			b.ReportMetric(float64(r.Moves), "moves")

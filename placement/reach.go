@@ -7,7 +7,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 )
 
-// reachSteps is what a call of Settings.Reachable counts for each VM that moves.
+// reachSteps is what a call of Problem.Reachable counts for each VM that moves.
 const reachSteps = 16
 
 // reachable asks whether there is a way to host, in which so many VMs move.
@@ -16,9 +16,11 @@ func (r *repair) reachable(host []int32, moves int) bool {
 		return true
 	}
 	r.steps += len(r.c.Nodes) + len(r.c.VMs) + reachSteps*moves
-	if r.ask(host) {
+	waiting, ok := r.ask(host)
+	if ok {
 		return true
 	}
+	r.waiting = waiting
 	r.rejected[Unreachable]++
 	return false
 }
@@ -39,7 +41,7 @@ func (r *repair) keep() {
 	r.found()
 	r.refused = false
 	if r.ask != nil {
-		r.kept, r.keptCost = append(r.kept[:0], r.host...), r.cost
+		r.kept, r.keptCost = append(r.kept[:0], r.host...), cost{r.total(), r.cost.moves}
 	}
 }
 
@@ -74,7 +76,7 @@ func (r *repair) landOneByOne() bool {
 	}
 	r.drain()
 	r.count()
-	if r.stuck == 0 && (r.kept == nil || r.cost.less(r.keptCost)) && r.approve() {
+	if r.stuck == 0 && (r.kept == nil || cost{r.total(), r.cost.moves}.less(r.keptCost)) && r.approve() {
 		return true
 	}
 	r.setHost(before)
@@ -124,7 +126,7 @@ func (r *repair) landNow(v int32, waiting []int32) bool {
 // costs least. A placement that costs least of all was refused.
 func (r *repair) searchReachable(nodes []int32) Answer {
 	r.landOneByOne()
-	s := newSearch(&r.effort, r.c, r.scarce, nodes, r.vms[:r.first[len(nodes)]], r.newReach(cost{}))
+	s := newSearch(r, nodes, r.vms[:r.first[len(nodes)]], r.newReach(cost{}))
 	limit := r.limit
 	r.limit -= (r.limit - r.steps) / 4
 	known := cost{memory: infinite}
@@ -135,8 +137,7 @@ func (r *repair) searchReachable(nodes []int32) Answer {
 	done := s.deepen(known)
 	r.bound = s.enough
 	r.limit = limit
-	if s.improved {
-		r.take(s)
+	if r.take(s); s.improved {
 		r.keep()
 	}
 	switch {
@@ -197,7 +198,7 @@ func (s *search) deepen(known cost) bool {
 
 // isReachable reports whether what is decided is reachable, if nobody else moves.
 func (s *search) isReachable() bool {
-	return s.reach == nil || s.cost.memory > s.reach.refused && s.reach.ask(s)
+	return s.reach == nil || s.total().memory > s.reach.refused && s.reach.ask(s)
 }
 
 // roam looks at every placement that extends what is decided, which is viable
@@ -212,11 +213,10 @@ func (s *search) roam(stray int) {
 			s.cut = true
 			break
 		}
-		memory := s.demand[v][cluster.Memory]
 		switch {
 		case !s.mayLeave(s.guests, i):
 			s.rejected[Alike]++
-		case s.tooDear(s.cost.plus(memory)):
+		case s.tooDear(cost{s.paid, 0}.add(s.cost.plus(s.weight[v]))):
 			s.rejected[Dearer]++
 		default:
 			s.send(v, stray)

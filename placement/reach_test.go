@@ -13,10 +13,10 @@ import (
 )
 
 // reachable is Settings.Reachable as a scheduler has it.
-func reachable(c *cluster.Configuration) func(host []int32) bool {
-	return func(host []int32) bool {
+func reachable(c *cluster.Configuration) func(host []int32) ([]int32, bool) {
+	return func(host []int32) ([]int32, bool) {
 		_, err := plan.Make(c, host)
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}
 }
 
@@ -50,7 +50,7 @@ func TestRepairReachableDeadlock(t *testing.T) {
 		}
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
 			c := world(nodes...)
-			r := placement.Repair(c, placement.Settings{Reachable: reachable(c)})
+			r := placement.Solve(c, placement.Problem{Reachable: reachable(c)})
 			if r.Answer != placement.Viable || r.Moves != 3 || !r.Optimal {
 				t.Fatalf("got %+v, want 3 moves", r)
 			}
@@ -66,7 +66,7 @@ func TestRepairReachableDeadlock(t *testing.T) {
 func TestRepairUnreachable(t *testing.T) {
 	// The two have to change places, and nobody can make room.
 	c := world([]int{70, 40}, []int{60, 30})
-	r := placement.Repair(c, placement.Settings{Reachable: reachable(c)})
+	r := placement.Solve(c, placement.Problem{Reachable: reachable(c)})
 	if r.Answer != placement.Infeasible || r.Rejected[placement.Unreachable] == 0 || r.Host != nil {
 		t.Fatalf("got %+v, want infeasible as unreachable", r)
 	}
@@ -121,8 +121,8 @@ func everyPlacement(c *cluster.Configuration, visit func(host []int32)) {
 
 // arbitrary is a Settings.Reachable that allows one of so many placements. It
 // sees which demands go from where to where, and no more.
-func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) bool {
-	return func(host []int32) bool {
+func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) ([]int32, bool) {
+	return func(host []int32) ([]int32, bool) {
 		moves := make([]string, len(host))
 		for v := range host {
 			moves[v] = fmt.Sprint(c.VMs[v].Demand, c.Host[v], host[v])
@@ -130,7 +130,7 @@ func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) bool {
 		slices.Sort(moves)
 		h := fnv.New64a()
 		fmt.Fprint(h, moves)
-		return h.Sum64()>>20%of == 0
+		return nil, h.Sum64()>>20%of == 0
 	}
 }
 
@@ -161,19 +161,22 @@ func TestRepairReachableAgainstEveryPlacement(t *testing.T) {
 					memory += c.VMs[v].Demand[cluster.Memory]
 				}
 			}
-			if (!ok || memory < least) && ask(host) {
+			if ok && memory >= least {
+				return
+			}
+			if _, found := ask(host); found {
 				least, ok = memory, true
 			}
 		})
 		var last []int32
-		settings := placement.Settings{Reachable: func(host []int32) bool {
-			good := ask(host)
+		settings := placement.Problem{Reachable: func(host []int32) ([]int32, bool) {
+			waiting, good := ask(host)
 			if good {
 				last = slices.Clone(host)
 			}
-			return good
+			return waiting, good
 		}}
-		r := placement.Repair(c, settings)
+		r := placement.Solve(c, settings)
 		if (r.Answer == placement.Viable) != ok || r.Answer == placement.Exhausted {
 			t.Fatalf("seed %d: %+v, but reachable %v", seed, r, ok)
 		}
@@ -190,12 +193,12 @@ func TestRepairReachableAgainstEveryPlacement(t *testing.T) {
 			t.Fatalf("seed %d: %+v, but the least is %d; accepted last: %v", seed, r, least, last)
 		}
 		checkPlacement(t, c, r)
-		if free := placement.Repair(c, placement.Settings{}); free.Moved < r.Moved {
+		if free := placement.Solve(c, placement.Problem{}); free.Moved < r.Moved {
 			dearer++
 		}
 		settings.Budget = 1 + rng.IntN(400)
 		last = nil
-		r = placement.Repair(c, settings)
+		r = placement.Solve(c, settings)
 		if r.Answer == placement.Infeasible || r.Bound > cluster.Bytes(least) || r.Optimal && r.Moved > cluster.Bytes(least) {
 			t.Fatalf("seed %d, budget %d: %+v, but the least is %d", seed, settings.Budget, r, least)
 		}
@@ -220,12 +223,12 @@ func TestRepairReachableCrowded(t *testing.T) {
 			c := crowded(seed, nodes, 0.97)
 			ask := reachable(c)
 			var last []int32
-			r := placement.Repair(c, placement.Settings{Budget: 200_000, Reachable: func(host []int32) bool {
-				good := ask(host)
+			r := placement.Solve(c, placement.Problem{Budget: 200_000, Reachable: func(host []int32) ([]int32, bool) {
+				waiting, good := ask(host)
 				if good {
 					last = slices.Clone(host)
 				}
-				return good
+				return waiting, good
 			}})
 			calls++
 			if r.Answer == placement.Viable {
@@ -263,7 +266,7 @@ func TestRepairIsNeverWronglyInfeasible(t *testing.T) {
 		if placement.Fragmented(c) {
 			t.Fatalf("seed %d: fragmented", seed)
 		}
-		if r := placement.Repair(c, placement.Settings{Budget: 20_000}); r.Answer == placement.Infeasible {
+		if r := placement.Solve(c, placement.Problem{Budget: 20_000}); r.Answer == placement.Infeasible {
 			t.Fatalf("seed %d: infeasible", seed)
 		}
 	}
@@ -283,7 +286,7 @@ func BenchmarkRepairReachable(b *testing.B) {
 			ask := reachable(bench.c)
 			var r placement.Result
 			for b.Loop() {
-				r = placement.Repair(bench.c, placement.Settings{Reachable: ask})
+				r = placement.Solve(bench.c, placement.Problem{Reachable: ask})
 			}
 			b.ReportMetric(float64(r.Steps), "steps")
 			b.ReportMetric(float64(r.Rejected[placement.Unreachable]), "refused")

@@ -45,27 +45,39 @@ const unplaced int32 = -1
 //   - equal nodes: of nodes that are left by nobody undecided and have equal
 //     room, only the first is tried.
 //
+// Rules (book) are looked at once no node is overloaded: while one is broken, one
+// of the VMs that it names as culprits has to leave, or, if it is soft, its weight
+// is paid. VMs that rules tell from others are equal to none, and no nodes are
+// equal if there are rules.
+//
 // If a placement may be out of reach, as reach knows, the way to it depends on
 // who moves from where. Then the tree holds every placement (roam), only
 // reachable ones bound the cost, VMs are equal only if they also start on the
 // same node, and no nodes are.
 type search struct {
 	*effort
+	book     *book
 	scarce   cluster.Resource
 	nodes    []int32
 	vms      []int32
 	capacity []cluster.Resources
 	demand   []cluster.Resources
+	weight   []int64 // by VM: what it costs to have it elsewhere than at home
 	home     []int32 // or homeless
 	kind     []int32 // VMs of equal demand are of one kind
 	kinds    int
 
 	guests  []int32 // VMs by home, in the order in which they are asked to leave
 	first   []int32 // guests[first[n]:first[n+1]] are at home on n
-	strays  []int32 // the homeless, largest first
+	strays  []int32 // the homeless and those that may not be at home, largest first
 	order   [cluster.NumResources][]int32
 	active  []int   // the resources that somebody asks for
 	divisor []int64 // by node: divides the memory of all its guests
+	// rulings are those about the VMs, and position is, by VM of the whole problem,
+	// its place in vms, or outside.
+	rulings  []int32
+	position []int32
+	culprits []int32 // of the rules that are being looked at, as a stack
 
 	on       []int32             // by VM: the node decided for it, or unplaced
 	held     []cluster.Resources // by node: capacity less the VMs decided to be there
@@ -75,7 +87,9 @@ type search struct {
 	lacks    int64               // sum of lack
 	tried    []uint64            // by kind: nodes tried before those that its VMs went to
 	arrived  []int32             // by kind and node: how many are decided to be there, not at home
-	cost     cost
+	cost     cost                // of who moves
+	accepted []bool              // by ruling of the book: it is soft, and paid for
+	paid     int64
 	best     cost // to be beaten
 	bestOn   []int32
 	stayed   []int32 // VMs decided to stay at home, to be set free again
@@ -86,10 +100,12 @@ type search struct {
 	reach    *reach  // nil if every placement is reachable
 }
 
-// newSearch prepares the search of VMs on nodes. home says which node a VM
-// belongs to, by their numbers in c.
-func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nodes, vms []int32, reach *reach) *search {
-	s := &search{effort: e, scarce: scarce, nodes: nodes, vms: vms, reach: reach}
+// outside is the position of a VM that is not searched.
+const outside int32 = -1
+
+// newSearch prepares the search of VMs on nodes. Others stay where r has them.
+func newSearch(r *repair, nodes, vms []int32, reach *reach) *search {
+	s := &search{effort: &r.effort, book: r.book, scarce: r.scarce, nodes: nodes, vms: vms, reach: reach}
 	s.steps += setupSteps * len(vms)
 	resources := make([]cluster.Resources, 3*len(nodes)+len(vms))
 	take := func(n int) (part []cluster.Resources) {
@@ -97,14 +113,15 @@ func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nod
 		return part
 	}
 	s.capacity, s.held, s.free, s.demand = take(len(nodes)), take(len(nodes)), take(len(nodes)), take(len(vms))
-	s.home = make([]int32, len(vms))
+	s.home, s.weight = make([]int32, len(vms)), make([]int64, len(vms))
 	var asked cluster.Resources
 	for i, n := range nodes {
-		s.capacity[i] = c.Nodes[n].Capacity
+		s.capacity[i] = r.capacity[n]
 	}
 	for i, v := range vms {
-		s.demand[i] = c.VMs[v].Demand
-		s.home[i] = int32(slices.Index(nodes, c.Host[v]))
+		s.demand[i] = r.c.VMs[v].Demand
+		s.weight[i] = r.memory(v)
+		s.home[i] = int32(slices.Index(nodes, r.c.Host[v]))
 		asked = asked.Plus(s.demand[i])
 	}
 	for d := range asked {
@@ -112,13 +129,62 @@ func newSearch(e *effort, c *cluster.Configuration, scarce cluster.Resource, nod
 			s.active = append(s.active, d)
 		}
 	}
-	s.sortKinds(c)
-	s.sortGuests()
+	s.sortKinds(r)
+	s.sortGuests(r)
 	s.on, s.bestOn = make([]int32, len(vms)), make([]int32, len(vms))
 	s.open, s.lack, s.divisor = make([]int32, len(nodes)), make([]int64, len(nodes)), make([]int64, len(nodes))
 	s.tried, s.arrived = make([]uint64, s.kinds), make([]int32, s.kinds*len(nodes))
+	if s.book != nil {
+		s.findRulings()
+	}
 	s.reset()
 	return s
+}
+
+// findRulings lists the rulings about the VMs.
+func (s *search) findRulings() {
+	b := s.book
+	s.accepted = make([]bool, len(b.rulings))
+	s.position = b.positions(s.vms)
+	s.rulings = append(s.rulings, b.wide...)
+	for _, v := range s.vms {
+		s.rulings = append(s.rulings, b.of[v]...)
+	}
+	slices.Sort(s.rulings)
+	s.rulings = slices.Compact(s.rulings)
+	s.steps += len(s.rulings)
+}
+
+// penalty is what the broken soft rules about the VMs weigh.
+func (s *search) penalty() (sum int64) {
+	for _, i := range s.rulings {
+		if s.book.broken[i] {
+			sum += s.book.weight[i]
+		}
+	}
+	return sum
+}
+
+// enterBook lets each VM count where at says, a node of the search or unplaced.
+func (s *search) enterBook(at func(i int) int32) {
+	if s.book == nil {
+		return
+	}
+	for i, v := range s.vms {
+		s.book.put(v, at(i))
+	}
+}
+
+// homeInBook is where VM i counts while nothing is decided about it.
+func (s *search) homeInBook(i int) int32 {
+	if s.home[i] == homeless {
+		return cluster.Nowhere
+	}
+	n := s.nodes[s.home[i]]
+	if !s.book.mayBe(s.vms[i], n) {
+		return cluster.Nowhere // it will be sent on
+	}
+	return n
 }
 
 // reset puts every VM back home.
@@ -132,7 +198,7 @@ func (s *search) reset() {
 		if h != homeless {
 			s.free[h] = s.free[h].Minus(s.demand[v])
 			s.open[h]++
-			s.divisor[h] = gcd(s.divisor[h], s.demand[v][cluster.Memory])
+			s.divisor[h] = gcd(s.divisor[h], s.weight[v])
 		}
 	}
 	s.lacks = 0
@@ -144,13 +210,19 @@ func (s *search) reset() {
 	s.best = cost{memory: infinite}
 }
 
-// sortKinds numbers the different demands or, if placements may be out of
-// reach, the different demands on different nodes.
-func (s *search) sortKinds(c *cluster.Configuration) {
+// sortKinds numbers the VMs that are not alike: that differ in what they ask for,
+// where they may be, and the rules about them or, if it matters where they come
+// from, in that.
+func (s *search) sortKinds(r *repair) {
 	compare := func(a, b int32) int { return slices.Compare(s.demand[a][:], s.demand[b][:]) }
-	if s.reach != nil {
+	if s.reach != nil || r.book != nil {
+		homes := s.reach != nil || r.book.byMoves
 		compare = func(a, b int32) int {
-			return cmp.Or(slices.Compare(s.demand[a][:], s.demand[b][:]), cmp.Compare(c.Host[s.vms[a]], c.Host[s.vms[b]]))
+			c := cmp.Or(slices.Compare(s.demand[a][:], s.demand[b][:]), r.compareClass(s.vms[a], s.vms[b]))
+			if c == 0 && homes {
+				return cmp.Compare(r.c.Host[s.vms[a]], r.c.Host[s.vms[b]])
+			}
+			return c
 		}
 	}
 	byDemand := make([]int32, len(s.vms))
@@ -170,13 +242,14 @@ func (s *search) sortKinds(c *cluster.Configuration) {
 
 // sortGuests lists the VMs of each node: guests with the least memory first
 // and, among these, the largest; order by what they cost for what they free.
-func (s *search) sortGuests() {
+func (s *search) sortGuests(r *repair) {
 	s.first = make([]int32, len(s.nodes)+1)
 	s.guests = make([]int32, 0, len(s.vms))
 	for v, h := range s.home {
-		if h == homeless {
+		if h == homeless || !r.book.mayBe(s.vms[v], s.nodes[h]) {
 			s.strays = append(s.strays, int32(v))
-		} else {
+		}
+		if h != homeless {
 			s.guests = append(s.guests, int32(v))
 			s.first[h+1]++
 		}
@@ -186,7 +259,7 @@ func (s *search) sortGuests() {
 	}
 	s.sortByHome(s.guests, func(a, b int32) int {
 		x, y := &s.demand[a], &s.demand[b]
-		return cmp.Or(cmp.Compare(x[cluster.Memory], y[cluster.Memory]), cmp.Compare(y[s.scarce], x[s.scarce]))
+		return cmp.Or(cmp.Compare(s.weight[a], s.weight[b]), cmp.Compare(y[s.scarce], x[s.scarce]))
 	})
 	slices.SortFunc(s.strays, func(a, b int32) int {
 		x, y := &s.demand[a], &s.demand[b]
@@ -196,7 +269,7 @@ func (s *search) sortGuests() {
 		s.order[d] = slices.Clone(s.guests)
 		s.sortByHome(s.order[d], func(a, b int32) int {
 			x, y := &s.demand[a], &s.demand[b]
-			return dearer(x[cluster.Memory], x[d], y[cluster.Memory], y[d])
+			return dearer(s.weight[a], x[d], s.weight[b], y[d])
 		})
 	}
 }
@@ -228,12 +301,12 @@ func (s *search) relaxed(n int32) int64 {
 			demand := &s.demand[v]
 			if demand[d] >= need {
 				if need > 0 {
-					memory += share(demand[cluster.Memory], need, demand[d])
+					memory += share(s.weight[v], need, demand[d])
 				}
 				need = 0
 				break
 			}
-			memory += demand[cluster.Memory]
+			memory += s.weight[v]
 			need -= demand[d]
 		}
 		if need > 0 {
@@ -250,7 +323,17 @@ func (s *search) setLack(n int32, lack int64) {
 }
 
 // hopeless reports whether nothing below can beat best.
-func (s *search) hopeless() bool { return s.tooDear(cost{s.cost.memory + s.lacks, s.cost.moves}) }
+func (s *search) hopeless() bool {
+	return s.tooDear(cost{s.cost.memory + s.paid + s.lacks, s.cost.moves})
+}
+
+// total is what the placement under decision costs.
+func (s *search) total() cost {
+	if s.book == nil {
+		return s.cost
+	}
+	return cost{s.cost.memory + s.penalty(), s.cost.moves}
+}
 
 func (s *search) tooDear(c cost) bool {
 	if c.less(s.best) {
@@ -270,6 +353,7 @@ func (s *search) over() bool { return s.cut || s.best.memory <= s.enough }
 // best is the optimum or, if nothing was found, there is nothing better.
 func (s *search) run() bool {
 	s.cut = false
+	s.enterBook(s.homeInBook)
 	if !s.hopeless() {
 		s.expand(0)
 	}
@@ -289,15 +373,78 @@ func (s *search) expand(stray int) {
 		s.send(s.strays[stray], stray+1)
 		return
 	}
-	n := s.neediest()
-	switch {
-	case n != cluster.Nowhere:
+	if n := s.neediest(); n != cluster.Nowhere {
 		s.relieve(n, stray)
-	case s.isReachable():
-		s.adopt(s.on, s.cost)
-	default:
-		s.roam(stray)
+		return
 	}
+	if i := s.brokenRuling(); i != none {
+		s.mend(i, stray)
+		return
+	}
+	if s.isReachable() {
+		s.adopt(s.on, s.total())
+		return
+	}
+	s.roam(stray)
+}
+
+// none is no ruling.
+const none int32 = -1
+
+// brokenRuling returns a ruling that is broken and not paid for, or none. Hard ones
+// come first.
+func (s *search) brokenRuling() int32 {
+	soft := none
+	for _, i := range s.rulings {
+		switch {
+		case !s.book.broken[i] || s.accepted[i]:
+		case s.book.weight[i] == 0:
+			return i
+		default:
+			soft = i
+		}
+	}
+	return soft
+}
+
+// mend lets each undecided culprit of ruling i be the first one to leave and, if
+// it is soft, pays for it in the end.
+func (s *search) mend(i int32, stray int) {
+	b, mark, base := s.book, len(s.stayed), len(s.culprits)
+	s.culprits = b.rulings[i].culprits(b, scope{s.vms, s.isFixed}, s.culprits)
+	culprits := s.culprits[base:]
+	s.steps += len(culprits)
+	if len(culprits) == 0 {
+		b.rejected[b.name[i]]++
+		s.rejected[AgainstRule]++
+	}
+	for _, global := range culprits {
+		v := s.position[global]
+		s.send(v, stray)
+		if s.over() {
+			break
+		}
+		s.stay(v)
+	}
+	s.unstay(mark)
+	s.culprits = s.culprits[:base]
+	if weight := b.weight[i]; weight > 0 && !s.over() {
+		s.accepted[i] = true
+		s.paid += weight
+		if s.hopeless() {
+			s.rejected[Dearer]++
+		} else {
+			s.expand(stray)
+		}
+		s.paid -= weight
+		s.accepted[i] = false
+	}
+}
+
+// isFixed reports whether it is decided where a VM of the whole problem is.
+func (s *search) isFixed(v int32) bool {
+	i := s.position[v]
+	return i == outside || s.on[i] != unplaced
 }
 
 // adopt takes a viable placement as the best one known.
@@ -384,7 +531,7 @@ func (s *search) send(v int32, stray int) {
 	before, lack := s.cost, int64(0)
 	if home != homeless {
 		lack = s.lack[home]
-		s.cost = s.cost.plus(demand[cluster.Memory])
+		s.cost = s.cost.plus(s.weight[v])
 		s.free[home] = s.free[home].Plus(demand)
 		s.open[home]--
 		s.on[v] = home // not undecided, so that it does not count in relaxed
@@ -402,7 +549,7 @@ func (s *search) send(v int32, stray int) {
 			s.cut = true
 			break
 		}
-		if s.admits(&demand, &s.held[t]) {
+		if s.admits(&demand, &s.held[t]) && s.mayBe(v, t) {
 			if tried&(1<<t) != 0 || s.sameRoom(targets[:i], t) {
 				s.rejected[Alike]++
 			} else {
@@ -430,6 +577,7 @@ func (s *search) put(v, t int32, stray int) {
 	s.on[v] = t
 	s.held[t], s.free[t] = held.Minus(demand), free.Minus(demand)
 	*arrived++
+	counted := s.count(v, t)
 	if s.setLack(t, s.relaxed(t)); s.hopeless() {
 		s.rejected[Dearer]++
 	} else {
@@ -437,8 +585,34 @@ func (s *search) put(v, t int32, stray int) {
 	}
 	s.setLack(t, lack)
 	*arrived--
+	s.uncount(v, counted)
 	s.held[t], s.free[t] = held, free
 	s.on[v] = was
+}
+
+// mayBe reports whether the rules about v alone let it be on t.
+func (s *search) mayBe(v, t int32) bool {
+	if s.book.mayBe(s.vms[v], s.nodes[t]) {
+		return true
+	}
+	s.rejected[AgainstRule]++
+	return false
+}
+
+// count lets v count on t in the book, and returns where it counted before.
+func (s *search) count(v, t int32) int32 {
+	if s.book == nil {
+		return none
+	}
+	before := s.book.host[s.vms[v]]
+	s.book.put(s.vms[v], s.nodes[t])
+	return before
+}
+
+func (s *search) uncount(v, before int32) {
+	if s.book != nil {
+		s.book.put(s.vms[v], before)
+	}
 }
 
 // rank lists the nodes but home: those that have room now, the fullest first,
@@ -466,7 +640,7 @@ func (s *search) rank(targets []int32, demand *cluster.Resources, home int32) []
 // sameRoom reports whether one of the nodes before is as good as t: nobody
 // undecided is at home on either, and they have equal room.
 func (s *search) sameRoom(before []int32, t int32) bool {
-	if s.open[t] > 0 || s.reach != nil {
+	if s.open[t] > 0 || s.reach != nil || s.book != nil {
 		return false
 	}
 	for _, n := range before {

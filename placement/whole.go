@@ -15,11 +15,11 @@ func (r *repair) searchAll() Answer {
 	for n := range nodes {
 		nodes[n] = int32(n)
 	}
-	s := newSearch(&r.effort, r.c, r.scarce, nodes, r.vms[:r.first[len(nodes)]], nil)
+	s := newSearch(r, nodes, r.vms[:r.first[len(nodes)]], nil)
 	s.enough = max(s.enough, r.bound)
 	r.bound = s.enough
 	if r.stuck == 0 {
-		s.best = r.cost
+		s.best = cost{r.total(), r.cost.moves}
 	} else if s.pack((r.limit-r.steps)/4) == cannotPack {
 		return Infeasible
 	}
@@ -27,9 +27,7 @@ func (r *repair) searchAll() Answer {
 	r.limit -= (r.limit - r.steps) / 2
 	r.proven = s.run()
 	r.limit = limit
-	if s.improved {
-		r.take(s)
-	}
+	r.take(s)
 	switch {
 	case r.stuck > 0 && r.proven:
 		return Infeasible
@@ -37,7 +35,7 @@ func (r *repair) searchAll() Answer {
 		return r.searchParts()
 	}
 	if r.proven {
-		r.bound = r.cost.memory
+		r.bound = r.total()
 	}
 	if !r.approve() {
 		r.proven = false
@@ -49,8 +47,12 @@ func (r *repair) searchAll() Answer {
 	return Viable
 }
 
-// take puts the VMs where a search of the whole cluster found room.
+// take puts the VMs where a search of the whole cluster found room, if it did.
 func (r *repair) take(s *search) {
+	if !s.improved {
+		s.enterBook(func(i int) int32 { return r.counting(s.vms[i]) })
+		return
+	}
 	for i, v := range s.vms {
 		r.move(v, s.hostOf(r.c, i, s.bestOn))
 	}
@@ -58,6 +60,14 @@ func (r *repair) take(s *search) {
 	if r.reached == 0 && (r.ask == nil || s.reach != nil) {
 		r.reached = s.reached
 	}
+}
+
+// counting returns where v counts in the book under host.
+func (r *repair) counting(v int32) int32 {
+	if r.host[v] == r.lobby {
+		return cluster.Nowhere
+	}
+	return r.host[v]
 }
 
 // hostOf returns the node of VM number i of the search in c under on.
@@ -106,7 +116,7 @@ func (s *search) homeward(on []int32) (placement []int32, total cost) {
 		want[int(s.kind[v])*count+bin]--
 		placement[v] = node[bin]
 		if s.home[v] != homeless {
-			total = total.plus(s.demand[v][cluster.Memory])
+			total = total.plus(s.weight[v])
 		}
 	}
 	return placement, total

@@ -7,52 +7,137 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 )
 
+// cycles is what is known about who waits for whom, in one step.
+type cycles struct {
+	waiting   []int32 // VMs that run and wait, least memory first
+	queued    []bool  // by VM: it waits
+	component []int32 // by node: the strongly connected component it is in
+	size      []int32 // by component: nodes
+	passing   []int32 // by component: VMs that pass by in this step
+	moving    []bool  // by component: something other than a bypass may let its VMs go on
+	weight    []cluster.Bytes
+	spare     []int32             // nodes that may have room for one of the VMs
+	least     cluster.Resources   // what each of the VMs asks for, at least
+	refused   []cluster.Resources // demands that no spare node has room for
+	tarjan    tarjan
+}
+
 // stepBypass breaks the cycles in which VMs wait for each other, one bypass in
-// each cycle. It is called when no migration is feasible. It reports false if
-// no VM can be passed by.
+// each cycle or as many as the policy says. Without eagerness it is called when
+// nothing is feasible; with it, those cycles are left alone that something else
+// may break.
 //
 // Somebody waits for a node only if others are still to leave it, as the goal
 // has room there. So who follows the VMs from where they are to where they
 // wait ends up in a cycle: a strongly connected component of that graph with
 // more than one node.
-func (m *maker) stepBypass() bool {
-	waiting := m.blocked()
-	component, size := components(len(m.c.Nodes), waiting, m.host, m.goal)
-	broken := make(map[int32]bool) // components with a bypass in this step
-	spare := m.spare(waiting)
-	// The first round asks for a bypass that lets another VM in; a cycle may
-	// need two bypasses before somebody can come in.
-	for _, direct := range []bool{true, false} {
-		for _, v := range waiting {
-			cycle := component[m.host[v]]
-			if m.passed[v] || broken[cycle] || size[cycle] < 2 || component[m.goal[v]] != cycle {
-				continue
-			}
-			if direct && !m.unblocks(v) {
-				continue
-			}
-			if n := m.passage(v, spare); n != cluster.Nowhere {
-				m.start(v, n)
-				m.passed[v], broken[cycle] = true, true
-			}
-		}
-		if len(m.moves) > m.begun {
-			return true
-		}
+func (m *maker) stepBypass() {
+	k, going, begun := &m.cycles, m.going(), len(m.moves)
+	m.block()
+	if len(k.waiting) == 0 {
+		return
 	}
-	return false
+	k.component, k.size = k.tarjan.components(len(m.c.Nodes), k.waiting, m.host, m.goal)
+	k.passing = zeroed(k.passing, len(k.size))
+	if m.policy.eager {
+		m.findMoving()
+	}
+	if m.policy.cheap {
+		m.sortByCycle()
+	}
+	m.findSpare()
+	m.pass(true, going)
+	if !going && len(m.moves) == begun {
+		// A cycle may need two bypasses before somebody can come in.
+		m.pass(false, going)
+	}
 }
 
-// blocked returns the VMs that wait, least memory first.
-func (m *maker) blocked() []int32 {
-	blocked := make([]int32, 0, m.left)
-	for _, vms := range m.waiting {
-		blocked = append(blocked, vms...)
+// pass starts bypasses: of VMs whose leaving lets another one in, or of any.
+// going says that something else starts in this step.
+func (m *maker) pass(lets, going bool) {
+	k := &m.cycles
+	width := int32(1)
+	if int(m.step) < len(m.policy.widths) {
+		width += int32(m.policy.widths[m.step])
 	}
-	slices.SortFunc(blocked, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(m.memory(a), m.memory(b)), cmp.Compare(m.rank[a], m.rank[b]))
+	for _, v := range k.waiting {
+		cycle := k.component[m.host[v]]
+		switch {
+		case m.passed[v] >= m.passes || k.passing[cycle] >= width:
+		case !m.loose && (k.size[cycle] < 2 || k.component[m.goal[v]] != cycle):
+		case going && m.policy.eager && k.moving[cycle]:
+		case m.memory(v) > m.limit():
+		case lets && !m.unblocks(v):
+		default:
+			if n := m.passage(v); n != cluster.Nowhere {
+				m.start(v, n, Migrate, true)
+				m.passed[v]++
+				k.passing[cycle]++
+				if !k.least.Within(m.free[n]) {
+					k.spare = without(k.spare, n)
+				}
+			}
+		}
+	}
+}
+
+// block finds the VMs that run and wait, least memory first, and in the order
+// of rank among equals.
+func (m *maker) block() {
+	k := &m.cycles
+	k.queued = zeroed(k.queued, len(m.c.VMs))
+	for _, vms := range m.waiting {
+		for _, v := range vms {
+			k.queued[v] = m.host[v] != cluster.Nowhere
+		}
+	}
+	k.waiting = k.waiting[:0]
+	for _, vms := range [][]int32{m.lightest(), m.aside} {
+		for _, v := range vms {
+			if k.queued[v] {
+				k.waiting = append(k.waiting, v)
+			}
+		}
+	}
+}
+
+// findMoving finds the components that a VM is leaving, or that VMs of wait
+// for another component.
+func (m *maker) findMoving() {
+	k := &m.cycles
+	k.moving = zeroed(k.moving, len(k.size))
+	for _, a := range m.moves[m.begun:] {
+		if from := m.host[a.vm]; from != cluster.Nowhere {
+			k.moving[k.component[from]] = true
+		}
+	}
+	for _, v := range k.waiting {
+		if from, to := k.component[m.host[v]], k.component[m.goal[v]]; from != to {
+			k.moving[from] = true
+		}
+	}
+	for _, n := range m.delayed {
+		for _, v := range m.waiting[n] {
+			if from := m.host[v]; from != cluster.Nowhere && m.fits(v, n) {
+				k.moving[k.component[from]] = true
+			}
+		}
+	}
+}
+
+// sortByCycle brings the VMs of the cheapest cycles to the front.
+func (m *maker) sortByCycle() {
+	k := &m.cycles
+	k.weight = zeroed(k.weight, len(k.size))
+	for _, v := range k.waiting {
+		if cycle := k.component[m.host[v]]; cycle == k.component[m.goal[v]] {
+			k.weight[cycle] = max(k.weight[cycle], m.memory(v))
+		}
+	}
+	slices.SortStableFunc(k.waiting, func(a, b int32) int {
+		return cmp.Compare(k.weight[k.component[m.host[a]]], k.weight[k.component[m.host[b]]])
 	})
-	return blocked
 }
 
 // unblocks reports whether somebody who waits for the node of v can come once
@@ -62,96 +147,90 @@ func (m *maker) unblocks(v int32) bool {
 	return slices.ContainsFunc(m.waiting[m.host[v]], func(u int32) bool { return m.c.VMs[u].Demand.Within(free) })
 }
 
-// spare returns the nodes that may have room for one of the VMs: those that
+// findSpare finds the nodes that may have room for one of the VMs: those that
 // nobody waits for first, as nobody is kept waiting longer by a guest there.
-func (m *maker) spare(vms []int32) []int32 {
-	least := m.c.VMs[vms[0]].Demand
-	for _, v := range vms {
+func (m *maker) findSpare() {
+	k := &m.cycles
+	k.least = m.c.VMs[k.waiting[0]].Demand
+	for _, v := range k.waiting {
 		for r, amount := range m.c.VMs[v].Demand {
-			least[r] = min(least[r], amount)
+			k.least[r] = min(k.least[r], amount)
 		}
 	}
-	var awaited, spare []int32
-	for n := range m.c.Nodes {
+	k.spare, k.refused = k.spare[:0], k.refused[:0]
+	for _, awaited := range []bool{false, true} {
+		for n := range m.c.Nodes {
+			if m.c.Nodes[n].State == cluster.Online && k.least.Within(m.free[n]) && awaited == (len(m.waiting[n]) > 0) {
+				k.spare = append(k.spare, int32(n))
+			}
+		}
+	}
+}
+
+// passage returns the node that v can wait on: the first spare one with room, or
+// Nowhere. One where no rule is broken for a time comes before the others.
+func (m *maker) passage(v int32) int32 {
+	const enough = 16 // nodes to look at for one that breaks no rule
+	k := &m.cycles
+	demand := m.c.VMs[v].Demand
+	if slices.ContainsFunc(k.refused, func(r cluster.Resources) bool { return r.Within(demand) }) {
+		return cluster.Nowhere
+	}
+	room, second, looked := m.fits(v, m.host[v]) || m.fits(v, m.goal[v]), cluster.Nowhere, 0
+	for _, n := range k.spare {
+		if second != cluster.Nowhere && looked >= enough {
+			break
+		}
+		looked++
 		switch {
-		case !least.Within(m.free[n]):
-		case len(m.waiting[n]) > 0:
-			awaited = append(awaited, int32(n))
-		default:
-			spare = append(spare, int32(n))
-		}
-	}
-	return append(spare, awaited...)
-}
-
-// passage returns the node among spare that v can wait on: the first with
-// room, or Nowhere. It is not the goal of v, which has no room, or v would not
-// wait.
-func (m *maker) passage(v int32, spare []int32) int32 {
-	for _, n := range spare {
-		if n != m.host[v] && m.fits(v, n) {
+		case n == m.host[v] || n == m.goal[v] || !m.fits(v, n):
+			continue
+		case m.keeper == nil || m.keeper.hosts(v, n) && m.keeper.likes(v, n):
 			return n
+		case second == cluster.Nowhere && m.keeper.hosts(v, n):
+			second = n
 		}
+		room = true
 	}
-	return cluster.Nowhere
+	if !room {
+		k.refused = append(k.refused, demand)
+	}
+	return second
 }
 
-// components returns the strongly connected components of the graph of nodes
-// with an arc from host[v] to goal[v] for each of the VMs: for each node the
-// number of its component, and for each component how many nodes it has.
-//
-// Source: R. Tarjan, "Depth-first search and linear graph algorithms", SIAM
-// Journal on Computing, 1972, without recursion.
-func components(nodes int, vms, host, goal []int32) (component, size []int32) {
-	arcs := make([][]int32, nodes)
-	for _, v := range vms {
-		arcs[host[v]] = append(arcs[host[v]], goal[v])
-	}
-	const unseen = -1
-	number := make([]int32, nodes) // by node: in order of the first visit
-	low := make([]int32, nodes)    // by node: the lowest number reached from it within its component
-	next := make([]int, nodes)     // by node: the arc to follow next
-	component = make([]int32, nodes)
-	for n := range number {
-		number[n], component[n] = unseen, unseen
-	}
-	var path, open []int32 // nodes being visited; nodes without a component yet
-	visited := int32(0)
-	visit := func(n int32) {
-		number[n], low[n] = visited, visited
-		visited++
-		path, open = append(path, n), append(open, n)
-	}
-	for root := range nodes {
-		if number[root] == unseen {
-			visit(int32(root))
-		}
-		for len(path) > 0 {
-			n := path[len(path)-1]
-			if next[n] < len(arcs[n]) {
-				to := arcs[n][next[n]]
-				next[n]++
-				if number[to] == unseen {
-					visit(to)
-				} else if component[to] == unseen {
-					low[n] = min(low[n], number[to])
-				}
+// stepPark suspends the smallest VM of a cycle, to be resumed on its goal.
+func (m *maker) stepPark() bool {
+	k := &m.cycles
+	for _, lets := range []bool{true, false} {
+		for _, v := range k.waiting {
+			if !m.loose && k.component[m.host[v]] != k.component[m.goal[v]] || lets && !m.unblocks(v) || m.keeper != nil && !m.keeper.ready(v) {
 				continue
 			}
-			path = path[:len(path)-1]
-			if len(path) > 0 {
-				parent := path[len(path)-1]
-				low[parent] = min(low[parent], low[n])
-			}
-			if low[n] == number[n] {
-				i := slices.Index(open, n)
-				for _, member := range open[i:] {
-					component[member] = int32(len(size))
-				}
-				size = append(size, int32(len(open)-i))
-				open = open[:i]
-			}
+			m.start(v, m.host[v], Suspend, true)
+			m.park(v)
+			return true
 		}
 	}
-	return component, size
+	return false
+}
+
+// park notes that the image of v is on the node that it runs on.
+func (m *maker) park(v int32) {
+	if m.parked == nil {
+		m.parked = make([]int32, len(m.c.VMs))
+		for i := range m.parked {
+			m.parked[i] = cluster.Nowhere
+		}
+	}
+	m.parked[v] = m.host[v]
+}
+
+// zeroed returns a slice of n zeros, in place of s if that is large enough.
+func zeroed[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
 }

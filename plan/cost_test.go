@@ -25,7 +25,7 @@ func TestCostFollowsEquation1(t *testing.T) {
 		{"numbers of steps may have gaps", []Action{action(1, 4), action(5, 2)}, 4 + (4 + 2)},
 		{"more than can be counted", []Action{action(0, math.MaxInt64-1), action(1, 5), action(2, 1)}, math.MaxInt64},
 	} {
-		p := Plan{c.actions}
+		p := Plan{Actions: c.actions}
 		if got := p.Cost(); got != c.want {
 			t.Errorf("%s: K = %d, want %d", c.what, got, c.want)
 		}

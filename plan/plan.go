@@ -13,8 +13,10 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 )
@@ -70,8 +72,8 @@ type Action struct {
 	Source cluster.NodeID
 	Target cluster.NodeID
 	Memory cluster.Bytes // the size of the VM
-	// Bypass marks a migration to a node that is not the VM's last one: it
-	// breaks a cycle.
+	// Bypass marks an action that does not bring the VM to its goal, but breaks a
+	// cycle: a migration to another node, or a suspend of a VM that is resumed later.
 	Bypass bool
 	// Step is the step of the plan that the action belongs to, from 0.
 	Step int
@@ -86,6 +88,44 @@ type Action struct {
 // only actions of earlier steps.
 type Plan struct {
 	Actions []Action
+	// Warnings say, for a person, what the plan does that its goal did not ask for.
+	Warnings []string
+}
+
+// StuckError says that some VMs wait for each other's room, and that no other
+// node has room to let one of them pass.
+type StuckError struct {
+	VMs []string // the names of the VMs that wait, in the order of the configuration
+	// Waiting are the same VMs, as indices into the configuration.
+	Waiting []int32
+	// Rules are the names of the rules that keep one of them from going where
+	// there is room.
+	Rules []string
+}
+
+func (e *StuckError) Error() string {
+	if len(e.Rules) > 0 {
+		return fmt.Sprintf("VMs %s wait for each other: rules %s leave them no order", some(e.VMs), some(e.Rules))
+	}
+	return fmt.Sprintf("VMs %s wait for each other, and no other node has room for one of them", some(e.VMs))
+}
+
+// Waiting returns the VMs that wait for each other if err is a *StuckError, or nil.
+func Waiting(err error) []int32 {
+	var stuck *StuckError
+	if errors.As(err, &stuck) {
+		return stuck.Waiting
+	}
+	return nil
+}
+
+// some lists the first names.
+func some(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // Steps returns the actions step by step, as parts of p.Actions.

@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -15,8 +17,8 @@ type State uint8
 const (
 	Pending   State = iota
 	Running         // started, not ended
-	Completed       // the VM is on its target
-	Failed          // the VM is on its source
+	Completed       // the VM is on its target, and in the state that the action leads to
+	Failed          // the VM is where and in what state it was
 	Cancelled       // never started, since it depends on one that failed
 	Aborted         // never started, since another one failed
 )
@@ -46,6 +48,10 @@ func (o Outcome) Succeeded() bool { return o.Failed == 0 && o.Cancelled == 0 && 
 // others that have not started are aborted. The Runner is finished when
 // nothing is pending or running.
 //
+// Without a schedule, actions may start in the order of the plan; with one, in the
+// order in which the schedule has them start. Durations are estimates, so the Runner
+// does not wait for an instant: it starts what has nothing left to wait for.
+//
 // A Runner is a value: Clone and Key let a search over all orders of events
 // copy it and recognise what it has seen.
 type Runner struct {
@@ -57,10 +63,11 @@ type Runner struct {
 	followers [][]int32  // by action: those that are After it
 	ends      [][2]int32 // by action: its source and target, as numbers below nodes
 	nodes     int
+	order     []int // the actions, in the order in which they may start; nil for that of the plan
 }
 
 // NewRunner prepares to carry out p, which must not be changed any more. At
-// most perNode migrations that touch a node, as source or as target, run at a
+// most perNode actions that touch a node, as source or as target, run at a
 // time; 0 is no limit.
 func NewRunner(p Plan, perNode int) *Runner {
 	r := &Runner{
@@ -85,6 +92,18 @@ func NewRunner(p Plan, perNode int) *Runner {
 		}
 	}
 	r.nodes = len(numbers)
+	return r
+}
+
+// NewTimedRunner prepares to carry out p as s has it: in its order, and with as
+// many actions at a node as it has.
+func NewTimedRunner(p Plan, s Schedule) *Runner {
+	r := NewRunner(p, s.PerNode)
+	r.order = make([]int, len(p.Actions))
+	for i := range r.order {
+		r.order[i] = i
+	}
+	slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(s.Start[a], s.Start[b]) })
 	return r
 }
 
@@ -116,36 +135,52 @@ func (r *Runner) IsRunning(i int) bool {
 	return i >= 0 && i < len(r.states) && r.states[i] == Running
 }
 
-// Ready returns the actions that may start now, in ascending order. All of
-// them may start together: they are chosen in order as long as their nodes
-// are not busy.
+// Ready returns the actions that may start now, in the order in which they
+// should. All of them may start together: they are chosen in order as long as
+// their nodes are not busy.
 func (r *Runner) Ready() []int {
 	var ready []int
-	var busy []int
-	if r.perNode > 0 {
-		busy = make([]int, r.nodes)
-		for i, s := range r.states {
-			if s == Running {
-				busy[r.ends[i][0]]++
-				busy[r.ends[i][1]]++
-			}
+	busy := r.busy()
+	for k := range r.states {
+		i := k
+		if r.order != nil {
+			i = r.order[k]
 		}
-	}
-	for i, s := range r.states {
-		if s != Pending || r.waits[i] > 0 {
-			continue
+		if r.states[i] == Pending && r.waits[i] == 0 && r.occupy(busy, i, int32(r.perNode)) {
+			ready = append(ready, i)
 		}
-		if r.perNode > 0 {
-			source, target := &busy[r.ends[i][0]], &busy[r.ends[i][1]]
-			if *source >= r.perNode || *target >= r.perNode {
-				continue
-			}
-			*source++
-			*target++
-		}
-		ready = append(ready, i)
 	}
 	return ready
+}
+
+// busy counts, by node, the actions under way that touch it; nil if there is no limit.
+func (r *Runner) busy() []int32 {
+	if r.perNode <= 0 {
+		return nil
+	}
+	busy := make([]int32, r.nodes)
+	for i, s := range r.states {
+		if s == Running {
+			r.occupy(busy, i, math.MaxInt32)
+		}
+	}
+	return busy
+}
+
+// occupy counts action i at its nodes, unless one of them has most already.
+func (r *Runner) occupy(busy []int32, i int, most int32) bool {
+	source, target := r.ends[i][0], r.ends[i][1]
+	switch {
+	case busy == nil:
+		return true
+	case busy[source] >= most || busy[target] >= most:
+		return false
+	}
+	busy[source]++
+	if target != source {
+		busy[target]++
+	}
+	return true
 }
 
 // Started tells that action i, which was Ready, has started.
@@ -164,7 +199,9 @@ func (r *Runner) Done(i int) {
 	}
 }
 
-// Failed tells that action i has ended with its VM on the source.
+// Failed tells that action i has ended, and has changed nothing: a VM that was to
+// migrate, to be suspended or stopped runs on its source, and one that was to
+// run or to be resumed waits or sleeps.
 func (r *Runner) Failed(i int) {
 	r.end(i, Failed)
 	r.cancel(i)

@@ -31,6 +31,8 @@ type Summary struct {
 	Migrations      Migrations      `json:"migrations"`
 	Partitions      *Partitions     `json:"partitions"` // nil for strategies without partitions
 
+	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
+
 	Messages int    `json:"messages"` // sent between nodes
 	Changes  int    `json:"changes"`  // of load
 	Events   uint64 `json:"events"`   // processed by the simulation kernel
@@ -142,6 +144,8 @@ func (c *Collector) Summary() Summary {
 			IntraSiteShare: ratio(c.migration.intraSite, len(c.migrations)),
 			Failed:         c.migration.failed, Open: c.migration.open,
 		},
+		EmptyHosts: c.emptyHosts(),
+
 		Messages: c.end.Messages,
 		Changes:  c.end.Changes,
 		Events:   c.end.Events,
@@ -150,6 +154,14 @@ func (c *Collector) Summary() Summary {
 		s.Partitions = c.partitionSummary()
 	}
 	return s
+}
+
+func (c *Collector) emptyHosts() float64 {
+	empty := 0
+	for _, l := range c.loads {
+		empty += l.Empty
+	}
+	return ratio(empty, len(c.loads))
 }
 
 func (c *Collector) partitionSummary() *Partitions {

@@ -76,6 +76,8 @@ func measures() []measure {
 		count("failed", schedules, func(s Summary) int { return s.Migrations.Failed }).below().ifAny(),
 		count("open at the end", schedules, func(s Summary) int { return s.Migrations.Open }).below().ifAny(),
 
+		sum("hosts without a VM, mean", asMean, always, func(s Summary) float64 { return s.EmptyHosts }).ifAny(),
+
 		count("partitions", partitioned, func(s Summary) int { return s.Partitions.Count }),
 		sum("nodes, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanNodes }).below(),
 		count("nodes, p95", partitioned, func(s Summary) int { return s.Partitions.P95Nodes }).below(),

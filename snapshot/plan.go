@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -18,19 +17,26 @@ const PlanSchema = "dvms-plan/1"
 // ID. Errors are of type *Error; a plan that cannot be carried out is no error
 // here (see plan/check).
 //
-// In a bench plan each migration waits for all of the step before its own. In
+// In a bench plan each action waits for all of the step before its own. In
 // an Own one it waits for those that it names in "after", or, if it has no such
-// key, for all of the step before.
+// key, for all of the step before. There, what has no "action" is a migration.
+//
+// The image that a resume reads is, in a bench plan, where the VM was suspended
+// last. The bench stops VMs that wait, which needs no action here: such a stop
+// is left out.
 func ReadPlan(text []byte, c *cluster.Configuration) (plan.Plan, error) {
+	if err := firstMistake(text); err != nil {
+		return plan.Plan{}, err
+	}
 	t, root, err := parse(text)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	r := planReader{text: t, c: c, vms: map[string]int{}, nodes: map[string]int{}}
+	r := newPlanReader(t, c)
 	schema, hasSchema := root.get("schema")
 	_, hasSteps := root.get("steps")
 	switch {
-	case schema.scalar == PlanSchema:
+	case schema.is(PlanSchema):
 		r.index(false)
 		r.own(root)
 	case hasSteps && !hasSchema:
@@ -57,7 +63,14 @@ func BenchPlan(p plan.Plan) []byte {
 			if j == 0 {
 				open = "\n  ["
 			}
-			out = fmt.Appendf(out, `%s{"action": "migrate", "vm": %d, "from": %d, "to": %d}`, open, a.VM, a.Source, a.Target)
+			out = fmt.Appendf(out, `%s{"action": "%s", "vm": %d`, open, a.Kind, a.VM)
+			if a.Kind.Leaves() {
+				out = fmt.Appendf(out, `, "from": %d`, a.Source)
+			}
+			if a.Kind.Arrives() {
+				out = fmt.Appendf(out, `, "to": %d`, a.Target)
+			}
+			out = append(out, '}')
 		}
 		out = append(out, ']')
 	}
@@ -73,6 +86,23 @@ type planReader struct {
 	vms, nodes map[string]int
 	p          plan.Plan
 	before     []int // the actions of the step before
+	// where is, by VM, the node that it runs on or that holds its image at this point
+	// of the plan, or Nowhere.
+	where []int32
+	ready []bool // by VM: it has neither run nor been suspended yet, and is waiting
+}
+
+func newPlanReader(t *text, c *cluster.Configuration) *planReader {
+	r := &planReader{text: t, c: c, vms: map[string]int{}, nodes: map[string]int{}}
+	for v := range c.VMs {
+		at := c.Host[v]
+		if image := c.ImageOf(int32(v)); image != cluster.Nowhere {
+			at = image
+		}
+		r.where = append(r.where, at)
+		r.ready = append(r.ready, c.StateOf(int32(v)) == cluster.Waiting)
+	}
+	return r
 }
 
 func (r *planReader) index(byID bool) {
@@ -98,11 +128,11 @@ func (r *planReader) own(root value) {
 	step := 0
 	r.objects(root, "steps", func(s value, at place) {
 		moves, ok := r.need(s, at, "moves")
-		if ok && moves.kind != list {
-			r.wrong(moves, at.in("moves"), "%s, not a list", moves)
+		if ok {
+			r.isList(moves, at.in("moves"))
 		}
 		first := len(r.p.Actions)
-		for i, m := range moves.list {
+		for i, m := range moves.elements() {
 			at := place{list: at.String() + ".moves", index: i}
 			if m.kind != object {
 				r.wrong(m, at, "%s, not an object", m)
@@ -116,24 +146,21 @@ func (r *planReader) own(root value) {
 }
 
 func (r *planReader) ownMove(m value, at place, step int) {
-	a, ok := r.action(m, at, step)
+	kind := plan.Migrate
+	if _, ok := m.get("action"); ok && !r.kind(m, at, &kind) {
+		return
+	}
+	a, ok := r.action(m, at, kind, step)
 	memory, known := r.whole(m, at, "memory_bytes", 0, math.MaxInt64)
+	a.Bypass = r.truth(m, at, "detour")
 	if !ok || !known {
 		return
 	}
 	a.Memory = cluster.Bytes(memory)
-	if detour, ok := m.get("detour"); ok {
-		if a.Bypass, ok = detour.scalar.(bool); !ok {
-			r.wrong(detour, at.in("detour"), "%s is neither true nor false", detour)
-		}
-	}
-	if after, ok := m.get("after"); ok {
+	if after, ok := m.get("after"); ok && r.isList(after, at.in("after")) {
 		a.After = []int{}
-		if after.kind != list {
-			r.wrong(after, at.in("after"), "%s, not a list", after)
-		}
-		for _, number := range after.list {
-			n, err := strconv.Atoi(number.String())
+		for _, number := range after.elements() {
+			n, err := strconv.Atoi(number.text)
 			if err != nil || n < 1 {
 				r.wrong(number, at.in("after"), "%s is not the number of a move", number)
 			}
@@ -146,24 +173,22 @@ func (r *planReader) ownMove(m value, at place, step int) {
 func (r *planReader) bench(root value) {
 	r.known(root, nowhere, "steps")
 	steps, _ := root.get("steps")
-	if steps.kind != list {
-		r.wrong(steps, top("steps"), "%s, not a list", steps)
-	}
-	for s, actions := range steps.list {
-		if actions.kind != list {
-			r.wrong(actions, place{list: "steps", index: s}, "%s, not a list", actions)
-		}
+	r.isList(steps, top("steps"))
+	for s, actions := range steps.elements() {
+		r.isList(actions, place{list: "steps", index: s})
 		first := len(r.p.Actions)
-		for i, m := range actions.list {
+		for i, m := range actions.elements() {
 			r.benchMove(m, place{list: "steps[" + strconv.Itoa(s) + "]", index: i}, s)
 		}
 		r.endStep(first)
 	}
-	last := map[cluster.VMID]bool{}
+	later := map[cluster.VMID]bool{}
 	for i := len(r.p.Actions) - 1; i >= 0; i-- { // who moves on later was on a detour
 		a := &r.p.Actions[i]
-		a.Bypass = last[a.VM]
-		last[a.VM] = true
+		if a.Kind == plan.Migrate {
+			a.Bypass = later[a.VM]
+		}
+		later[a.VM] = a.Kind == plan.Migrate
 	}
 }
 
@@ -172,37 +197,92 @@ func (r *planReader) benchMove(m value, at place, step int) {
 		r.wrong(m, at, "%s, not an object", m)
 		return
 	}
-	switch kind, ok := r.str(m, at, "action"); {
-	case !ok:
-		return
-	case kind == "run" || kind == "stop" || kind == "suspend" || kind == "resume":
-		r.wrong(m, at.in("action"), "this version judges plans of migrations only, and this is a %s", kind)
-		return
-	case kind != "migrate":
-		r.wrong(m, at.in("action"), "%q is not an action; there is migrate", kind)
+	var kind plan.Kind
+	r.need(m, at, "action")
+	if !r.kind(m, at, &kind) {
 		return
 	}
-	a, ok := r.action(m, at, step)
+	r.known(m, at, "action", "vm", "from", "to")
+	a, ok := r.action(m, at, kind, step)
 	if !ok {
 		return
 	}
 	v, _ := m.get("vm")
-	a.Memory = r.c.VMs[r.vms[string(v.scalar.(json.Number))]].Demand.Memory()
+	a.Memory = r.c.VMs[r.vms[v.text]].Demand.Memory()
 	r.p.Actions = append(r.p.Actions, a)
 }
 
-// action reads what all forms have: who moves from where to where.
-func (r *planReader) action(m value, at place, step int) (plan.Action, bool) {
-	vm, isVM := r.lookUp(m, at, "vm", "VM", r.vms)
-	source, isSource := r.lookUp(m, at, "from", "node", r.nodes)
-	target, isTarget := r.lookUp(m, at, "to", "node", r.nodes)
-	if !isVM || !isSource || !isTarget {
+// kind reads what an action does, if it says so.
+func (r *planReader) kind(m value, at place, kind *plan.Kind) bool {
+	v, ok := m.get("action")
+	if !ok {
+		return false
+	}
+	if err := kind.UnmarshalText([]byte(v.text)); err != nil || v.kind != word {
+		r.wrong(v, at.in("action"), "%s is not an action; there are migrate, suspend, resume, run and stop", v)
+		return false
+	}
+	return true
+}
+
+// action reads what all forms have: what is done with whom, and where. It is
+// false if there is nothing to be done.
+func (r *planReader) action(m value, at place, kind plan.Kind, step int) (plan.Action, bool) {
+	v, isVM := r.lookUp(m, at, "vm", "VM", r.vms)
+	last := cluster.Nowhere
+	if isVM {
+		if kind == plan.Stop && r.byID && r.ready[v] {
+			return plan.Action{}, false
+		}
+		last = r.where[v]
+	}
+	source, target, ok := r.ends(m, at, kind, last)
+	if !isVM || !ok {
 		return plan.Action{}, false
 	}
+	r.where[v], r.ready[v] = target, false
 	return plan.Action{
-		VM: r.c.VMs[vm].ID, Source: r.c.Nodes[source].ID, Target: r.c.Nodes[target].ID,
+		Kind: kind, VM: r.c.VMs[v].ID, Source: r.c.Nodes[source].ID, Target: r.c.Nodes[target].ID,
 		Step: step, After: r.before,
 	}, true
+}
+
+// ends reads the nodes of an action: those that its kind needs, or one that
+// stands for both. A stop may leave it to last, where the VM is or has its
+// image.
+func (r *planReader) ends(m value, at place, kind plan.Kind, last int32) (source, target int32, ok bool) {
+	from, hasFrom := m.get("from")
+	to, hasTo := m.get("to")
+	hasFrom = hasFrom && from.kind != null
+	hasTo = hasTo && to.kind != null
+	switch {
+	case kind == plan.Migrate || hasFrom && hasTo:
+		source, okSource := r.node(m, at, "from")
+		target, okTarget := r.node(m, at, "to")
+		if kind != plan.Migrate && kind != plan.Resume && okSource && okTarget && source != target {
+			r.wrong(to, at.in("to"), "a %s has one node, and this is another one than in \"from\"", kind)
+		}
+		return source, target, okSource && okTarget
+	case kind == plan.Resume:
+		target, ok = r.node(m, at, "to")
+		if source = last; last == cluster.Nowhere {
+			source = target
+		}
+	case kind == plan.Run:
+		target, ok = r.node(m, at, "to")
+		source = target
+	case kind == plan.Stop && !hasFrom && last != cluster.Nowhere:
+		return last, last, true
+	default:
+		source, ok = r.node(m, at, "from")
+		target = source
+	}
+	return source, target, ok
+}
+
+func (r *planReader) node(m value, at place, key string) (int32, bool) {
+	n, ok := r.lookUp(m, at, key, "node", r.nodes)
+	return int32(n), ok
 }
 
 func (r *planReader) lookUp(m value, at place, key, what string, among map[string]int) (int, bool) {
@@ -210,15 +290,8 @@ func (r *planReader) lookUp(m value, at place, key, what string, among map[strin
 	if !ok {
 		return 0, false
 	}
-	name, ok := v.scalar.(string)
-	if r.byID {
-		var number json.Number
-		number, ok = v.scalar.(json.Number)
-		name = string(number)
-	}
-	i, there := among[name]
-	ok = ok && there
-	if !ok {
+	i, ok := among[v.text]
+	if ok = ok && (v.kind == word) != r.byID; !ok {
 		r.wrong(v, at.in(key), "the snapshot has no %s %s", what, v)
 	}
 	return i, ok

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -9,8 +8,7 @@ import (
 	"testing"
 
 	"github.com/dvms-project/dvms/cluster"
-	"github.com/dvms-project/dvms/plan"
-	"github.com/dvms-project/dvms/plan/check"
+	"github.com/dvms-project/dvms/rule"
 )
 
 const ownText = `{
@@ -57,7 +55,7 @@ func TestMistakesAreNamedAtOnce(t *testing.T) {
 		"empty":     {" \n", []string{"line 1: the text is empty"}},
 		"cut off":   {"{\n\"version\": 1,", []string{"line 2: the text ends too early"}},
 		"no object": {"[]", []string{"line 1: a list, not a JSON object"}},
-		"no JSON":   {"{\n x", []string{"line 2: this is not JSON: invalid character 'x'"}},
+		"no JSON":   {"{\n x", []string{"line 2: this is not JSON: 'x', where a key in quotes was expected"}},
 		"more":      {"{}\n{}", []string{"line 2: more text after the end"}},
 		"deep":      {strings.Repeat("[", 100_000), []string{"line 1: lists and objects are nested too deep"}},
 		"neither":   {"{}", []string{`line 1: this is no snapshot: there is neither "version"`}},
@@ -89,7 +87,6 @@ func TestMistakesAreNamedAtOnce(t *testing.T) {
 				`line 7: vms[2]: "memory" is missing`,
 				`line 8: vjobs[0].state: "asleep" is not a state`,
 				`line 8: vjobs[0].vms: there is no VM "w"`,
-				`line 9: vjobs[1].vms: vjob "k" is sleeping, and its VM "v" is not`,
 				`line 9: vjobs[1].vms: VM "v" is in vjob "k" already`,
 			},
 		},
@@ -116,19 +113,101 @@ func TestMistakesAreNamedAtOnce(t *testing.T) {
 				`line 5: vms[2]: "host" is missing`,
 			},
 		},
-		"bench with all that is not planned for": {
-			`{"schema": 1, "nodes": [{"id": 0, "cpu": 1, "mem": 1}],
-"vms": [{"id": 9, "cpu": 60, "mem": 1024, "state": "sleeping", "host": 0}, {"id": 7, "cpu": 60, "mem": 1024, "state": "waiting", "host": -1}],
-"constraints": [{"type": "spread", "vms": [9]}, {"type": "ban", "vms": [9], "nodes": [0]}],
-"wanted": {"9": "running"},
-"drain": [0],
-"vjobs": [{"id": "j0"}]}`,
+		"own states": {
+			`{"version": 1, "nodes": [
+{"name": "a", "cpu": "1 core", "memory": "1GiB", "state": "offline", "overcommit": {"cpu": 0, "gpu": 2}},
+{"name": "b", "cpu": "1 core", "memory": "1GiB", "state": "broken", "overcommit": 2, "rack": 7}],
+"vms": [
+{"name": "u", "cpu": "1 core", "memory": "1GiB", "node": "a"},
+{"name": "v", "cpu": "1 core", "memory": "1GiB", "node": "b", "state": "sleeping"},
+{"name": "w", "cpu": "1 core", "memory": "1GiB", "state": "running"},
+{"name": "x", "cpu": "1 core", "memory": "1GiB", "image": "c"},
+{"name": "y", "cpu": "1 core", "memory": "1GiB", "state": 7}],
+"vjobs": [
+{"name": "j", "state": "sleeping", "vms": ["u"]},
+{"name": "j", "state": "running", "vms": ["x"]},
+{"name": "k", "vms": 7}]}`,
 			[]string{
-				`line 2: this version plans repairs without rules of running VMs: the instance has 2 other VMs, the first at vms[0]`,
-				`line 3: this version plans repairs without rules: the instance has 2 constraints, the first at constraints[0] ("spread")`,
-				`line 4: this version plans repairs without rules: the instance has 1 wanted state, the first at wanted["9"]`,
-				`line 5: this version plans repairs without rules: the instance has 1 node to drain, the first at drain[0]`,
-				`line 6: this version plans repairs without rules: the instance has 1 vjob, the first at vjobs[0]`,
+				`line 2: nodes[0].overcommit.cpu: 0 is not a ratio from 0.001 to 1000`,
+				`line 2: nodes[0].overcommit.gpu: there is no such resource`,
+				`line 3: nodes[1].rack: 7 is not a string`,
+				`line 3: nodes[1].state: "broken" is not a state of a node`,
+				`line 3: nodes[1].overcommit: 2, not an object as in {"cpu": 1.5}`,
+				`line 5: vms[0].node: node "a" is offline`,
+				`line 6: vms[1].state: it is sleeping, and is on a node`,
+				`line 7: vms[2].state: it is running, and is on no node`,
+				`line 8: vms[3].image: there is no node "c"`,
+				`line 8: vms[3].image: it has an image, but is waiting`,
+				`line 9: vms[4].state: 7 is not a string`,
+				`line 11: vjobs[0].vms: vjob "j" is sleeping, and its VM "u" is running`,
+				`line 12: vjobs[1].name: vjob "j" is there twice`,
+				`line 12: vjobs[1].vms: vjob "j" is running, and its VM "x" is waiting`,
+				`line 13: vjobs[2]: "state" is missing`,
+				`line 13: vjobs[2].vms: 7, not a list`,
+			},
+		},
+		"bench that asks for more": {
+			`{"schema": 1, "nodes": [{"id": 0, "cpu": 100, "mem": 4096}, {"id": 1, "cpu": 100, "mem": 4096}],
+"vms": [{"id": 9, "cpu": 60, "mem": 1024, "state": "sleeping", "host": 2}, {"id": 7, "cpu": 60, "mem": 1024, "state": "waiting", "host": 0},
+  {"id": 8, "cpu": 60, "mem": 1024, "state": "running", "host": 0}],
+"constraints": [{"type": "fly"},
+  {"type": "spread", "vms": [9, 10, 9], "nodes": [0]},
+  {"type": "ban", "vms": 9, "nodes": ["0"], "continuous": 1},
+  {"type": "split", "sets": [[9], 7]},
+  {"type": "resource_capacity", "nodes": [0], "resource": "disk", "max": -1},
+  {"type": "max_online", "nodes": [0], "max": 1}],
+"wanted": {"8": "waiting", "1": "running", "9": "gone"},
+"drain": [0, 0, 5],
+"vjobs": [{"id": "j0", "vms": [7, 8], "state": "running"},
+  {"id": "j0", "vms": [7], "state": "waiting", "wanted": "running"},
+  {"id": 1}]}`,
+			[]string{
+				`line 2: vms[0].host: there is no node 2`,
+				`line 2: vms[1].host: a VM that waits has the host -1, not 0`,
+				`line 4: constraints[0].type: "fly" is not a type of constraint; there are spread`,
+				`line 5: constraints[1].vms: there is no VM 10`,
+				`line 5: constraints[1].vms: it names a VM twice`,
+				`line 5: constraints[1].nodes: there is no such key here; there are type, continuous, vms`,
+				`line 6: constraints[2].vms: 9, not a list`,
+				`line 6: constraints[2].nodes: there is no node "0"`,
+				`line 6: constraints[2].continuous: 1 is neither true nor false`,
+				`line 7: constraints[3].sets: 7, not a list`,
+				`line 8: constraints[4].resource: "disk" is not a resource of the bench`,
+				`line 8: constraints[4].max: -1 is not a whole number from 0`,
+				`line 9: constraints[5].type: "max_online" is not a type of constraint`,
+				`line 10: wanted["8"]: VM 8 is running, and cannot become waiting`,
+				`line 10: wanted["1"]: there is no VM 1`,
+				`line 10: wanted["9"]: "gone" is not a state`,
+				`line 11: drain: there is no node 5`,
+				`line 11: drain: it names a node twice`,
+				`line 12: vjobs[0]: vjob "j0" is running, and its VM 7 is waiting`,
+				`line 13: vjobs[1].id: vjob "j0" is there twice`,
+				`line 13: vjobs[1]: VM 7 is in vjob "j0" already`,
+				`line 14: vjobs[2].id: 1 is not a string`,
+				`line 14: vjobs[2]: "vms" is missing`,
+				`line 14: vjobs[2]: "state" is missing`,
+			},
+		},
+		"bench with rules that contradict each other": {
+			`{"schema": 1, "nodes": [{"id": 0, "cpu": 100, "mem": 4096}, {"id": 1, "cpu": 100, "mem": 4096}],
+"vms": [{"id": 0, "cpu": 6, "mem": 1, "state": "running", "host": 0}, {"id": 1, "cpu": 6, "mem": 1, "state": "running", "host": 0}],
+"constraints": [
+  {"type": "gather", "vms": [0, 1]},
+  {"type": "spread", "vms": [0, 1]},
+  {"type": "fence", "vms": [0], "nodes": [0]},
+  {"type": "ban", "vms": [0], "nodes": [0]}]}`,
+			[]string{
+				`line 5: constraints[1]: rule spread-1: it wants VMs "vm-0" and "vm-1" apart, and rule gather-0 wants them together`,
+				`line 7: constraints[3]: rule ban-3: with the rules before it, VM "vm-0" may be on no node`,
+			},
+		},
+		"bench with rules that name nobody": {
+			`{"schema": 1, "nodes": [{"id": 0, "cpu": 100, "mem": 4096}], "vms": [],
+"constraints": [{"type": "spread", "vms": []}, {"type": "among", "vms": [], "groups": [[0], []]}]}`,
+			[]string{
+				`line 2: constraints[0]: rule spread-0: it names no VMs`,
+				`line 2: constraints[1]: rule among-1: it names no VMs`,
+				`line 2: constraints[1]: rule among-1: one of its groups is empty`,
 			},
 		},
 		"bench without anything": {`{"schema": 1}`, []string{`line 1: "nodes" is missing`, `line 1: "vms" is missing`}},
@@ -203,143 +282,39 @@ func TestManyMistakesAreCutShort(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(ownText))
 	f.Add([]byte(benchText))
+	f.Add([]byte(askingText))
+	f.Add([]byte(btrText))
 	f.Add([]byte(`{"version": 1, "vjobs": [{"name": "j", "state": "running", "vms": []}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		readsOrRefuses(t, text)
 		s, err := Read(text)
-		if err == nil {
-			if err := s.Configuration.Validate(); err != nil {
-				t.Fatalf("accepted, and %v", err)
-			}
-			if own, err := cluster.FromJSON(text); s.Format == Own && (err != nil || !reflect.DeepEqual(own, s.Configuration)) {
-				t.Fatalf("FromJSON reads %v, %v", own, err)
-			}
-			return
+		own, ownErr := cluster.FromJSON(text)
+		switch {
+		case err == nil && s.Format == Own && (ownErr != nil || !reflect.DeepEqual(own, s.Configuration)):
+			t.Fatalf("FromJSON reads %v, %v", own, ownErr)
+		case err != nil && ownErr == nil:
+			t.Fatalf("refused with %v what FromJSON accepts", err)
 		}
-		var e *Error
-		if !errors.As(err, &e) || len(e.Mistakes) == 0 || e.Mistakes[0].Line < 1 {
+	})
+}
+
+// readsOrRefuses fails unless a text is read as a valid snapshot, or refused
+// with mistakes.
+func readsOrRefuses(t *testing.T, text []byte) {
+	s, err := Read(text)
+	if err != nil {
+		if e, ok := err.(*Error); !ok || len(e.Mistakes) == 0 || e.Mistakes[0].Line < 1 {
 			t.Fatalf("refused with %v", err)
 		}
-		if _, err := cluster.FromJSON(text); err == nil {
-			t.Fatalf("refused with %v what FromJSON accepts", e)
-		}
-	})
-}
-
-// Whatever the bytes, ReadPlan ends with mistakes, or with a plan that the
-// checker can judge and that is the same plan when it is written and read.
-func FuzzReadPlan(f *testing.F) {
-	c, p := swap()
-	f.Add(BenchPlan(p))
-	f.Add([]byte(`{"schema": "dvms-plan/1", "steps": [{"moves": [{"vm": "x", "from": "a", "to": "c", "memory_bytes": 3, "detour": true, "after": []}]},
-{"moves": [{"vm": "x", "from": "c", "to": "a", "memory_bytes": 3, "after": [1, 7]}]}]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p, err := ReadPlan(text, c)
-		if err != nil {
-			return
-		}
-		_ = check.Plan(c, p) // it must not panic
-		again, err := ReadPlan(BenchPlan(p), c)
-		if err != nil || !bytes.Equal(BenchPlan(again), BenchPlan(p)) {
-			t.Fatalf("%s is read back as %s, %v", BenchPlan(p), BenchPlan(again), err)
-		}
-	})
-}
-
-// swap is three nodes of which two are to swap their VMs through the third.
-func swap() (*cluster.Configuration, plan.Plan) {
-	c := &cluster.Configuration{
-		Nodes: []cluster.Node{
-			{ID: 10, Name: "a", Capacity: cluster.Of(1000, 4)},
-			{ID: 11, Name: "b", Capacity: cluster.Of(1000, 4)},
-			{ID: 12, Name: "c", Capacity: cluster.Of(1000, 4)},
-		},
-		VMs:  []cluster.VM{{ID: 20, Name: "x", Demand: cluster.Of(900, 3)}, {ID: 21, Name: "y", Demand: cluster.Of(900, 2)}},
-		Host: []int32{0, 1},
+		return
 	}
-	p, err := plan.Make(c, []int32{1, 0})
-	if err != nil {
-		panic(err)
+	if err := s.Configuration.Validate(); err != nil {
+		t.Fatalf("accepted, and %v", err)
 	}
-	return c, p
-}
-
-func TestBenchPlansAreReadBack(t *testing.T) {
-	c, p := swap()
-	got, err := ReadPlan(BenchPlan(p), c)
-	if err != nil {
-		t.Fatal(err)
+	if errs := rule.Validate(s.Configuration, s.Rules); len(errs) > 0 {
+		t.Fatalf("accepted, and %v", errs)
 	}
-	if err := check.Plan(c, got); err != nil {
-		t.Errorf("the plan is not valid any more: %v", err)
-	}
-	if !bytes.Equal(BenchPlan(got), BenchPlan(p)) || len(p.Steps()) != 3 {
-		t.Errorf("got\n%s\nwant\n%s", BenchPlan(got), BenchPlan(p))
-	}
-}
-
-func TestOwnPlansAreRead(t *testing.T) {
-	c, _ := swap()
-	step := func(vm, from, to string, memory int, more string) string {
-		return fmt.Sprintf(`{"moves": [{"vm": %q, "from": %q, "to": %q, "memory_bytes": %d%s}]}`, vm, from, to, memory, more)
-	}
-	text := `{"schema": "dvms-plan/1", "steps": [` + step("y", "b", "c", 2, `, "detour": true, "after": []`) + "," +
-		step("x", "a", "b", 3, `, "after": [1]`) + "," + step("y", "c", "a", 2, "") + `]}`
-	got, err := ReadPlan([]byte(text), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := check.Plan(c, got); err != nil || len(got.Actions) != 3 {
-		t.Errorf("%d moves, %v", len(got.Actions), err)
-	}
-	if after := got.Actions[2].After; len(after) != 1 || after[0] != 1 {
-		t.Errorf("without a key the last move waits for %v, want the step before", after)
-	}
-}
-
-func TestMistakesOfPlansAreNamedAtOnce(t *testing.T) {
-	c, _ := swap()
-	for what, test := range map[string]struct {
-		text string
-		want []string
-	}{
-		"neither":   {`{}`, []string{"line 1: this is no plan"}},
-		"snapshot":  {ownText, []string{"line 1: this is no plan"}},
-		"own empty": {`{"schema": "dvms-plan/1"}`, []string{`line 1: "steps" is missing`}},
-		"own": {
-			`{"schema": "dvms-plan/1", "steps": [{"moves": [
-{"vm": "z", "from": "a", "to": 3, "memory_bytes": 1},
-{"vm": "x", "from": "a", "to": "b", "memory_bytes": -1},
-{"vm": "x", "from": "a", "to": "b", "memory_bytes": 3, "detour": 1, "after": [0]}]},
-{"moves": {}}, {}]}`,
-			[]string{
-				`line 2: steps[0].moves[0].vm: the snapshot has no VM "z"`,
-				`line 2: steps[0].moves[0].to: the snapshot has no node 3`,
-				`line 3: steps[0].moves[1].memory_bytes: -1 is not a whole number`,
-				`line 4: steps[0].moves[2].detour: 1 is neither true nor false`,
-				`line 4: steps[0].moves[2].after: 0 is not the number of a move`,
-				`line 5: steps[1].moves: an object, not a list`,
-				`line 5: steps[2]: "moves" is missing`,
-			},
-		},
-		"bench": {
-			`{"steps": [[
-{"action": "migrate", "vm": 22, "from": 10, "to": 11},
-{"action": "suspend", "vm": 20, "from": 10},
-{"action": "fly", "vm": 20},
-{"action": "migrate", "vm": "x", "from": 10, "to": 11}], 7, [8]]}`,
-			[]string{
-				"line 2: steps[0][0].vm: the snapshot has no VM 22",
-				"line 3: steps[0][1].action: this version judges plans of migrations only, and this is a suspend",
-				`line 4: steps[0][2].action: "fly" is not an action`,
-				`line 5: steps[0][3].vm: the snapshot has no VM "x"`,
-				"line 5: steps[1]: 7, not a list",
-				"line 5: steps[2][0]: 8, not an object",
-			},
-		},
-	} {
-		t.Run(what, func(t *testing.T) {
-			_, err := ReadPlan([]byte(test.text), c)
-			wantMistakes(t, err, test.want)
-		})
+	if s.Wanted != nil && len(s.Wanted) != len(s.Configuration.VMs) {
+		t.Fatalf("%d VMs, %d wanted states", len(s.Configuration.VMs), len(s.Wanted))
 	}
 }

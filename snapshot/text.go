@@ -3,184 +3,34 @@ package snapshot
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/dvms-project/dvms/internal/spell"
 )
 
-// deepest is how deep values may be nested. No format needs half of it.
-const deepest = 16
-
-// text is a JSON text that is being read, and what is wrong with it.
+// text is a text that is being read, and what is wrong with it.
 type text struct {
 	bytes    []byte
 	mistakes []Mistake
 }
 
-// value is a JSON value that knows its line.
-type value struct {
-	line   int
-	kind   kind
-	scalar any // a string, json.Number, bool or nil
-	list   []value
-	fields []field
-}
-
-type field struct {
-	key   string
-	value value
-}
-
-type kind uint8
-
-const (
-	scalar kind = iota
-	list
-	object
-)
-
-// get returns the value of a key of an object.
-func (v value) get(key string) (value, bool) {
-	for i := range v.fields {
-		if v.fields[i].key == key {
-			return v.fields[i].value, true
-		}
+// firstMistake returns what is wrong with a text of any format, or nil.
+func firstMistake(data []byte) error {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return &Error{[]Mistake{{Line: 1, Text: "the text is empty"}}}
 	}
-	return value{}, false
-}
-
-// String describes v as an error needs it.
-func (v value) String() string {
-	switch {
-	case v.kind == list:
-		return "a list"
-	case v.kind == object:
-		return "an object"
-	case v.scalar == nil:
-		return "null"
-	}
-	if s, ok := v.scalar.(string); ok {
-		return strconv.Quote(s)
-	}
-	return fmt.Sprint(v.scalar)
-}
-
-// parse reads a text whose value is an object.
-func parse(data []byte) (*text, value, error) {
-	t := &text{bytes: data}
-	p := &parser{text: t, dec: json.NewDecoder(bytes.NewReader(data)), line: 1}
-	p.dec.UseNumber()
-	root, err := p.value(0)
-	if err == nil {
-		if _, more := p.dec.Token(); more != io.EOF {
-			err = errors.New("more text after the end")
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return &Error{[]Mistake{{Line: 1 + bytes.Count(data[:i], []byte("\n")), Text: "the text is not UTF-8"}}}
 		}
+		i += size
 	}
-	switch {
-	case len(bytes.TrimSpace(data)) == 0:
-		err = errors.New("the text is empty")
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		err = errors.New("the text ends too early")
-	}
-	if err == nil && root.kind != object {
-		err = fmt.Errorf("%s, not a JSON object", root)
-	}
-	if err != nil {
-		at := p.dec.InputOffset()
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			at = min(max(at, syntax.Offset), int64(len(data)))
-			err = fmt.Errorf("this is not JSON: %w", err)
-		}
-		t.mistakes = []Mistake{{Line: 1 + bytes.Count(data[:at], []byte("\n")), Text: err.Error()}}
-		return nil, value{}, t.err()
-	}
-	return t, root, nil
-}
-
-// parser makes values of tokens.
-type parser struct {
-	text *text
-	dec  *json.Decoder
-	line int   // of the last token
-	read int64 // up to where line was counted
-}
-
-func (p *parser) token() (json.Token, error) {
-	token, err := p.dec.Token()
-	to := p.dec.InputOffset()
-	p.line += bytes.Count(p.text.bytes[p.read:to], []byte("\n"))
-	p.read = to
-	return token, err
-}
-
-func (p *parser) value(depth int) (value, error) {
-	token, err := p.token()
-	if err != nil {
-		return value{}, err
-	}
-	v := value{line: p.line, scalar: token}
-	if depth == deepest {
-		return v, errors.New("lists and objects are nested too deep")
-	}
-	switch token {
-	case json.Delim('['):
-		v.kind, v.scalar = list, nil
-		for p.dec.More() {
-			element, err := p.value(depth + 1)
-			if err != nil {
-				return v, err
-			}
-			v.list = append(v.list, element)
-		}
-		_, err = p.token()
-	case json.Delim('{'):
-		v.kind, v.scalar = object, nil
-		err = p.fields(&v, depth)
-	}
-	return v, err
-}
-
-func (p *parser) fields(v *value, depth int) error {
-	var seen map[string]bool // from a few keys on, as most objects have but a few
-	for p.dec.More() {
-		token, err := p.token()
-		if err != nil {
-			return err
-		}
-		key, ok := token.(string)
-		if !ok {
-			return errors.New("the key of an object is not a string")
-		}
-		at := p.line
-		twice := seen[key]
-		if seen == nil {
-			_, twice = v.get(key)
-		}
-		if twice {
-			p.text.mistakes = append(p.text.mistakes, Mistake{Line: at, Text: fmt.Sprintf("key %q is there twice", key)})
-		}
-		of, err := p.value(depth + 1)
-		if err != nil {
-			return err
-		}
-		v.fields = append(v.fields, field{key, of})
-		if seen == nil && len(v.fields) == 16 {
-			seen = map[string]bool{}
-			for _, f := range v.fields {
-				seen[f.key] = true
-			}
-		}
-		if seen != nil {
-			seen[key] = true
-		}
-	}
-	_, err := p.token()
-	return err
+	return nil
 }
 
 // place is where a value is in a text: the element of a list, and a key in it.
@@ -195,7 +45,13 @@ var nowhere = place{}
 
 func top(key string) place { return place{key: key} }
 
-func (p place) in(key string) place { return place{p.list, p.index, key} }
+// in is the place of a key of the object at p.
+func (p place) in(key string) place {
+	if p.key != "" {
+		key = p.key + "." + key
+	}
+	return place{p.list, p.index, key}
+}
 
 func (p place) String() string {
 	s := p.key
@@ -222,32 +78,69 @@ func (t *text) err() error {
 }
 
 // known refuses keys that are not among those that there are.
-func (t *text) known(v value, at place, keys ...string) {
+func (t *text) known(v value, at place, keys ...string) bool {
+	all := true
 	for _, f := range v.fields {
 		if !slices.Contains(keys, f.key) {
-			t.wrong(f.value, at.in(f.key), "there is no such key here; there are %s", strings.Join(keys, ", "))
+			all = false
+			near := spell.Nearest(f.key, keys)
+			if near != "" {
+				near = "; did you mean " + near + "?"
+			}
+			t.wrong(value{line: f.line}, at.in(f.key), "there is no such key here; there are %s%s", strings.Join(keys, ", "), near)
 		}
 	}
+	return all
 }
 
-// objects calls one with each element of a list of objects.
+// objects calls one with each element of a list of objects at the top of the
+// text.
 func (t *text) objects(root value, key string, one func(v value, at place)) {
-	v, ok := root.get(key)
-	if !ok {
+	t.objectsIn(root, key, key, one)
+}
+
+// objectsIn calls one with each element of a list of objects, which has a path.
+func (t *text) objectsIn(of value, path, key string, one func(v value, at place)) {
+	v, ok := of.get(key)
+	if !ok || !t.isList(v, top(path)) {
 		return
 	}
-	if v.kind != list {
-		t.wrong(v, top(key), "%s, not a list", v)
-		return
-	}
-	for i, element := range v.list {
-		at := place{list: key, index: i}
+	for i, element := range v.elements() {
+		at := place{list: path, index: i}
 		if element.kind != object {
 			t.wrong(element, at, "%s, not an object", element)
 			continue
 		}
 		one(element, at)
 	}
+}
+
+// isList refuses what is not a list.
+func (t *text) isList(v value, at place) bool {
+	if v.kind != list {
+		t.wrong(v, at, "%s, not a list", v)
+	}
+	return v.kind == list
+}
+
+// isObject refuses what is not an object.
+func (t *text) isObject(v value, at place) bool {
+	if v.kind != object {
+		t.wrong(v, at, "%s, not an object", v)
+	}
+	return v.kind == object
+}
+
+// parts reads a list, of which read reads each element.
+func (t *text) parts(v value, at place, read func(v value, at place) []int32) [][]int32 {
+	if !t.isList(v, at) {
+		return nil
+	}
+	var all [][]int32
+	for _, part := range v.elements() {
+		all = append(all, read(part, at))
+	}
+	return all
 }
 
 // need returns the value of a key that must be there.
@@ -265,9 +158,8 @@ func (t *text) whole(of value, at place, key string, least, most int64) (int64, 
 	if !ok {
 		return 0, false
 	}
-	number, _ := v.scalar.(json.Number)
-	n, err := strconv.ParseInt(string(number), 10, 64)
-	if err != nil || n < least || n > most {
+	n, err := strconv.ParseInt(v.text, 10, 64)
+	if v.kind != number || err != nil || n < least || n > most {
 		t.wrong(v, at.in(key), "%s is not a whole number from %d to %d", v, least, most)
 		return 0, false
 	}
@@ -280,9 +172,26 @@ func (t *text) str(of value, at place, key string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	s, ok := v.scalar.(string)
-	if !ok {
+	if v.kind != word {
 		t.wrong(v, at.in(key), "%s is not a string", v)
 	}
-	return s, ok
+	return v.text, v.kind == word
+}
+
+// truth reads a boolean. It is false if the key is not there.
+func (t *text) truth(of value, at place, key string) bool {
+	v, ok := of.get(key)
+	if ok && v.kind != boolean {
+		t.wrong(v, at.in(key), "%s is neither true nor false", v)
+	}
+	return ok && v.kind == boolean && v.text == "true"
+}
+
+// listed joins words for a sentence.
+func listed(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }

@@ -4,7 +4,12 @@
 //
 // The strategies see the same reports, call the same solver and planner, and
 // have their migrations carried out in the same way. What differs is who
-// decides, over which nodes, and when.
+// decides, over which nodes, and when; and for first-fit decreasing, how.
+//
+// Sources:
+//
+//	[1] F. Hermenier et al., "Entropy: a consolidation manager for clusters",
+//	    VEE 2009.
 package strategy
 
 import (
@@ -23,6 +28,10 @@ type Machine interface {
 	Step(now time.Duration, in protocol.Input) []protocol.Output
 }
 
+// DefaultBudget is how many search steps a decision may take. It does not grow with
+// the number of VMs: who waits for a better answer meets other loads.
+const DefaultBudget = 1_000_000
+
 // Decision is what solver and planner say to a set of nodes.
 type Decision struct {
 	Found   bool   // there is a viable placement, and a plan that leads to it
@@ -37,17 +46,20 @@ type Decision struct {
 
 // Decide looks for a viable placement of the reported VMs on the reported
 // nodes to which a plan leads and that moves the fewest bytes; those of a
-// bypass are not counted. budget bounds the search, in steps; 0 stands for the
-// solver's default.
+// bypass are not counted. budget bounds the search, in steps; 0 stands for
+// DefaultBudget.
 func Decide(reports []protocol.Report, budget int) Decision {
+	if budget == 0 {
+		budget = DefaultBudget
+	}
 	c := configuration(reports)
 	var latest plan.Plan // it leads to the placement that was reachable last, which is the answer
-	r := placement.Repair(c, placement.Settings{Budget: budget, Reachable: func(host []int32) bool {
+	r := placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) ([]int32, bool) {
 		p, err := plan.Make(c, host)
 		if err == nil {
 			latest = p
 		}
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}})
 	d := Decision{Answer: r.Answer.String(), Steps: r.Steps, Nodes: len(c.Nodes), VMs: len(c.VMs)}
 	switch r.Answer {

@@ -43,6 +43,7 @@ func (r *Load) walk(f fields) {
 	f.count("migrations", &r.Migrations)
 	f.count("partitions", &r.Partitions)
 	f.count("booked_nodes", &r.Booked)
+	f.count("empty_hosts", &r.Empty)
 }
 
 func (r *Violation) walk(f fields) {

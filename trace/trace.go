@@ -53,6 +53,7 @@ type Load struct {
 	Migrations int                // migrations under way
 	Partitions int                // partitions alive (0 for other strategies)
 	Booked     int                // nodes reserved by a partition
+	Empty      int                // hosts without a VM
 }
 
 // Violation is a time during which the VMs of a host asked for more than it

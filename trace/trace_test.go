@@ -23,7 +23,7 @@ var example = []trace.Record{
 		Schema: trace.Schema, Version: "0.1.0", Scenario: "one-rack", Strategy: "dvms", Workload: "gaussian",
 		Seed: 42, Hosts: 4, Sites: 2, VMs: 40, Duration: 30 * time.Minute,
 	},
-	trace.Load{At: 10 * time.Second, Demand: 19_250, Capacity: 28_000, Violated: 1, Migrations: 2, Partitions: 1, Booked: 3},
+	trace.Load{At: 10 * time.Second, Demand: 19_250, Capacity: 28_000, Violated: 1, Migrations: 2, Partitions: 1, Booked: 3, Empty: 1},
 	trace.Solve{
 		At: 12*time.Second + 345*time.Millisecond, Duration: 250 * time.Microsecond, Node: "node2", Partition: "node1.1",
 		Nodes: 2, VMs: 21, Answer: "infeasible", Steps: 77, Reasons: "cpu=77",
@@ -44,7 +44,7 @@ var example = []trace.Record{
 }
 
 const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0","scenario":"one-rack","strategy":"dvms","workload":"gaussian","seed":42,"hosts":4,"sites":2,"vms":40,"duration_s":1800}
-{"type":"load","t":10,"demand_cores":19.25,"capacity_cores":28,"violated_hosts":1,"migrations":2,"partitions":1,"booked_nodes":3}
+{"type":"load","t":10,"demand_cores":19.25,"capacity_cores":28,"violated_hosts":1,"migrations":2,"partitions":1,"booked_nodes":3,"empty_hosts":1}
 {"type":"solve","t":12.345,"duration_s":0.00025,"node":"node2","partition":"node1.1","nodes":2,"vms":21,"answer":"infeasible","steps":77,"moves":0,"bytes":0,"reasons":"cpu=77"}
 {"type":"migration","t":13,"duration_s":9.000000001,"vm":"vm-7","from":"node1","to":"node3","from_site":"rennes","to_site":"nantes","bytes":1073741824,"rounds":3,"downtime_s":0.03,"outcome":"done","partition":"node1.1","reason":"node1 overloaded"}
 {"type":"reconfiguration","t":13,"duration_s":9.000000001,"partition":"node1.1","nodes":3,"migrations":1,"outcome":"done"}

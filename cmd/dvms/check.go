@@ -51,6 +51,9 @@ func checkPlan(snapshotFile, planFile string, stdin io.Reader, stdout io.Writer)
 	if err != nil {
 		return err
 	}
+	if err := onlyRepairs(s); err != nil {
+		return badInput{fmt.Errorf("%s: %w", snapshotFile, err)}
+	}
 	text, err := readInput(planFile, stdin, "plan")
 	if err != nil {
 		return badInput{err}

@@ -53,6 +53,22 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// The study of the vjobs, with 20 draws.
+func TestStudies(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/vjobs/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("studies %q, %v", files, err)
+	}
+	for _, file := range files {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"vjobs", file, "--draws", "20"}, &stdout, &stderr); code != 0 {
+			t.Fatalf("exit code %d: %s", code, stderr.String())
+		}
+		compareSummary(t, "vjobs-"+strings.TrimSuffix(filepath.Base(file), ".yaml"), stdout.String())
+	}
+}
+
 // summaryOf returns the table of the runs whose traces are in a directory, as
 // those do not say how long the runs took or which build made them.
 func summaryOf(t *testing.T, dir string) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/experiment"
+	"github.com/dvms-project/dvms/internal/spell"
 )
 
 // The values of flags. They say what they want in the words of the scenario
@@ -142,7 +143,7 @@ func flagError(flags *pflag.FlagSet, command string, err error) error {
 	case errors.As(err, &unknown):
 		var names []string
 		flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		if near := spell.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			return fmt.Errorf("there is no flag --%s; did you mean --%s?", unknown.GetSpecifiedName(), near)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dvms-project/dvms/internal/spell"
 )
 
 // The exit codes of the program.
@@ -69,10 +71,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 hosts whose VMs ask for more than there is repair that among themselves.
 
 This version has the simulator, in which DVMS is compared with a centralized
-scheduler and with none, and the planner, which says how to repair a cluster.`,
+scheduler and with none, the planner, which says how to repair a cluster, and a
+study of queues of virtualized jobs.`,
 		Example: `  dvms simulate                         the built-in comparison on 64 hosts
   dvms simulate examples/one-rack.yaml  a scenario of your own
   dvms plan snapshot.json               how to repair a cluster; moves nothing
+  dvms vjobs examples/vjobs/thesis.yaml a queue of virtualized jobs
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -85,7 +89,7 @@ scheduler and with none, and the planner, which says how to repair a cluster.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
-	root.AddCommand(newSimulate(), newPlan(), newCheck(), newVersion())
+	root.AddCommand(newSimulate(), newPlan(), newCheck(), newVJobs(), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseArguments(root)
@@ -138,7 +142,7 @@ func noCommand(c *cobra.Command, name string) error {
 	for _, below := range c.Commands() {
 		names = append(names, below.Name())
 	}
-	if near := nearest(name, names); near != "" {
+	if near := spell.Nearest(name, names); near != "" {
 		return fmt.Errorf("there is no command %q; did you mean %s %s?", name, c.CommandPath(), near)
 	}
 	if len(names) == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/internal/spell"
 	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/plan/check"
@@ -47,7 +48,7 @@ func newPlan() *cobra.Command {
 	for _, o := range outputs {
 		names = append(names, o.name)
 	}
-	f := planFlags{goal: word{goals[0], "GOAL"}, output: word{names[0], "FORM"}, budget: placement.DefaultBudget}
+	f := planFlags{goal: word{goals[0], "GOAL"}, output: word{names[0], "FORM"}, budget: placement.LeastBudget}
 	c := &cobra.Command{
 		Use:   "plan snapshot.json",
 		Short: "Plan the migrations that repair a cluster",
@@ -134,6 +135,9 @@ func planSnapshot(f planFlags, file string, stdin io.Reader, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
+	if err := onlyRepairs(s); err != nil {
+		return badInput{fmt.Errorf("%s: %w", file, err)}
+	}
 	p, err := propose(s, int(f.budget))
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
@@ -151,18 +155,37 @@ func planSnapshot(f planFlags, file string, stdin io.Reader, stdout io.Writer) e
 	return none
 }
 
+// onlyRepairs refuses snapshots that ask for more: a plan that ignores it would
+// look right and be wrong.
+func onlyRepairs(s snapshot.Snapshot) error {
+	var asked []string
+	if n := len(s.Rules); n > 0 {
+		asked = append(asked, plural(n, "rule"))
+	}
+	if s.Wanted != nil {
+		asked = append(asked, "VMs that are to change their state")
+	}
+	if n := len(s.Drain); n > 0 {
+		asked = append(asked, "nodes to drain")
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this version plans repairs without rules: the snapshot has %s", strings.Join(asked, ", "))
+}
+
 // propose looks for the plan that repairs a cluster.
 func propose(s snapshot.Snapshot, budget int) (*proposal, error) {
 	c := s.Configuration
 	p := &proposal{snapshot: s, c: c, end: c}
-	p.result = placement.Repair(c, placement.Settings{Budget: budget, Reachable: func(host []int32) bool {
+	p.result = placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) ([]int32, bool) {
 		latest, err := plan.Make(c, host)
 		if err == nil {
 			p.plan = latest // that of the placement that was reachable last is the answer
 		} else {
 			p.stuck = err
 		}
-		return err == nil
+		return plan.Waiting(err), err == nil
 	}})
 	if p.result.Answer != placement.Viable {
 		p.plan = plan.Plan{}
@@ -330,7 +353,7 @@ func otherFiles(file string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	if near := nearest(filepath.Base(file), names); near != "" {
+	if near := spell.Nearest(filepath.Base(file), names); near != "" {
 		return "; did you mean " + filepath.Join(dir, near) + "?"
 	}
 	if dir == "." {

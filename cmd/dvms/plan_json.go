@@ -27,6 +27,7 @@ type (
 	}
 	moveJSON struct {
 		Number int    `json:"number"`
+		Action string `json:"action"`
 		VM     string `json:"vm"`
 		From   string `json:"from"`
 		To     string `json:"to"`
@@ -88,7 +89,7 @@ func (p *proposal) json() ([]byte, error) {
 				after = append(after, i+1)
 			}
 			moves = append(moves, moveJSON{
-				Number: m.number, VM: m.vm, From: m.source, To: m.goal, Bytes: int64(m.Memory),
+				Number: m.number, Action: m.Kind.String(), VM: m.vm, From: m.source, To: m.goal, Bytes: int64(m.Memory),
 				Detour: m.Bypass, After: after, Reason: m.reason,
 			})
 		}

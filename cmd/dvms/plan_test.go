@@ -254,7 +254,7 @@ func TestVirshScriptsStartFewAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := propose(s, placement.DefaultBudget)
+	p, err := propose(s, placement.LeastBudget)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ can't be used.`,
 	flags.Var(&f.vms, "vms", "number of VMs")
 	flags.Var(&f.cores, "cores", "cores of a host; 1 is kept from VMs, or as many as the scenario\nkeeps")
 	flags.Var(&f.memory, "memory", "memory of a host")
-	flags.Var(&f.strategies, "strategy", "what to compare")
+	flags.Var(&f.strategies, "strategy", "what to compare, of none, centralized, ffd and\ndvms")
 	flags.Var(&f.workload, "workload", "what VMs ask for: gaussian, vmplaces, planetlab:DIR or\nbitbrains:DIR")
 	flags.Var(&f.seeds, "seed", "seeds; each is one run per strategy")
 	flags.Var(&f.duration, "duration", "simulated time, as in 1800s or 24h")
@@ -166,35 +166,12 @@ func (f simulateFlags) scenario(args []string) (experiment.Scenario, error) {
 	return s, nil
 }
 
-// maxScenario is more than any scenario needs.
-const maxScenario = 1 << 20
-
 // readScenario reads a scenario file. Traces are beside it, unless their path
 // is absolute.
 func readScenario(name string) (experiment.Scenario, error) {
-	file, err := os.Open(name)
+	data, err := readYAML(name, "scenario", "examples", "without one, dvms simulate runs the built-in comparison")
 	if err != nil {
-		err = pathCause(err)
-		if errors.Is(err, fs.ErrNotExist) {
-			others := cmp.Or(otherScenarios(name), "without one, dvms simulate runs the built-in comparison")
-			return experiment.Scenario{}, fmt.Errorf("%s: no such file; %s", name, others)
-		}
-		return experiment.Scenario{}, fmt.Errorf("%s: %w", name, err)
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		text := name + ": is a directory, not a scenario"
-		if others := otherScenarios(filepath.Join(name, "scenario")); others != "" {
-			text += "; " + others
-		}
-		return experiment.Scenario{}, errors.New(text)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxScenario+1))
-	if err != nil {
-		return experiment.Scenario{}, fmt.Errorf("%s: %w", name, pathCause(err))
-	}
-	if len(data) > maxScenario {
-		return experiment.Scenario{}, fmt.Errorf("%s: more than %d MiB, which is too long for a scenario", name, maxScenario>>20)
+		return experiment.Scenario{}, err
 	}
 	s, err := experiment.Parse(name, data)
 	if s.Workload.Traces != "" && !filepath.IsAbs(s.Workload.Traces) {

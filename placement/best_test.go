@@ -1,0 +1,98 @@
+package placement_test
+
+import (
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/placement"
+	"github.com/dvms-project/dvms/placement/placementtest"
+	"github.com/dvms-project/dvms/plan/check"
+)
+
+// What Solve says of small problems with rules of all kinds agrees with looking
+// at every placement: whether there is one, and what the best one costs.
+func TestSolveAgreesWithLookingAtAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
+		r := placement.Solve(p.Configuration, placement.Problem{Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain})
+		best, host, exists := p.Best(placementtest.LeastCost, nil)
+		checkAgainst(t, &p, r, best, host, exists)
+		if exists && r.Cost != best.Cost {
+			t.Fatalf("cost %v, and %v costs %v", r.Cost, host, best.Cost)
+		}
+		if exists && (!r.Optimal || r.Bound != r.Cost) {
+			t.Fatalf("cost %v, bound %v, optimal %v", r.Cost, r.Bound, r.Optimal)
+		}
+	})
+}
+
+func TestConsolidateAgreesWithLookingAtAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
+		r := placement.Solve(p.Configuration, placement.Problem{
+			Goal: placement.Consolidate, Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain,
+		})
+		best, host, exists := p.Best(placementtest.FewestNodes, nil)
+		value := checkAgainst(t, &p, r, best, host, exists)
+		if !exists {
+			return
+		}
+		if r.Nodes != value.Nodes {
+			t.Fatalf("%d nodes are said to be on, and %d are", r.Nodes, value.Nodes)
+		}
+		if r.NodesBound > best.Nodes {
+			t.Fatalf("at least %d nodes are said to be on, and %d are under %v", r.NodesBound, best.Nodes, host)
+		}
+		if r.Nodes == best.Nodes && r.Bound > best.Cost {
+			t.Fatalf("bound %v on %d nodes, and %v costs %v", r.Bound, r.Nodes, host, best.Cost)
+		}
+	})
+}
+
+// checkAgainst checks what Solve says of its own placement, and that there is one
+// if and only if it says so.
+func checkAgainst(t *rapid.T, p *placementtest.Problem, r placement.Result, best placementtest.Value, host []int32, exists bool) placementtest.Value {
+	if !exists {
+		if r.Answer != placement.Infeasible {
+			t.Fatalf("%v, and there is no placement", r.Answer)
+		}
+		return placementtest.Value{}
+	}
+	own := r.Host
+	switch r.Answer {
+	case placement.Viable:
+	case placement.AlreadyViable:
+		own = p.Configuration.Host
+	default:
+		t.Fatalf("%v, and %v is a placement of %+v; %+v; %+v", r.Answer, host, best, p.Configuration, p.Request)
+	}
+	value, verdict := p.Judge(own)
+	if len(verdict.Wrong) > 0 {
+		t.Fatalf("%v: %v: %+v; %+v", own, verdict.Wrong, p.Configuration, p.Request)
+	}
+	if value.Cost != r.Cost {
+		t.Fatalf("%v costs %v, and is said to cost %v", own, value.Cost, r.Cost)
+	}
+	if r.Bound > r.Cost {
+		t.Fatalf("cost %v is below the bound %v", r.Cost, r.Bound)
+	}
+	moves := 0
+	for v, from := range p.Configuration.Host {
+		if to := own[v]; from != cluster.Nowhere && to != cluster.Nowhere && from != to {
+			moves++
+		}
+	}
+	if moves != r.Moves {
+		t.Fatalf("%d VMs move, and %d are said to", moves, r.Moves)
+	}
+	for i := range p.Request.Rules {
+		broken := slices.ContainsFunc(verdict.Broken, func(f check.Fault) bool { return f.Rule == i })
+		if broken != slices.Contains(r.Broken, i) {
+			t.Fatalf("soft rule %d is broken: %v, and said to be: %v", i, broken, !broken)
+		}
+	}
+	return value
+}
