@@ -237,13 +237,14 @@ func timesAgree(t *rapid.T) {
 	c, rules, p := journey(t)
 	w := walk{c: c, p: p, states: make([]byte, len(p.Actions))}
 	r := read(c, check.Request{Rules: rules}, runsEver(c, p))
-	spans := make([]check.Span, len(p.Actions))
+	s := plan.Schedule{Start: make([]time.Duration, len(p.Actions)), End: make([]time.Duration, len(p.Actions))}
 	for i, a := range p.Actions {
 		for _, b := range a.After {
-			spans[i].Start = max(spans[i].Start, spans[b].End)
+			s.Start[i] = max(s.Start[i], s.End[b])
 		}
-		spans[i].Start += time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))
-		spans[i].End = spans[i].Start + time.Duration(rapid.IntRange(1, 3).Draw(t, "lasts"))
+		s.Start[i] += time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))
+		s.End[i] = s.Start[i] + time.Duration(rapid.IntRange(1, 3).Draw(t, "lasts"))
+		s.Makespan = max(s.Makespan, s.End[i])
 	}
 	var timed []rule.Rule // those about moments, and about what there is
 	for _, q := range rules {
@@ -258,14 +259,14 @@ func timesAgree(t *rapid.T) {
 	fine := true
 	for now := range time.Duration(50) {
 		var starting []int
-		for i := range spans {
+		for i := range p.Actions {
 			w.states[i] = 0
 			switch {
-			case spans[i].End <= now:
+			case s.End[i] <= now:
 				w.states[i] = 2
-			case spans[i].Start < now:
+			case s.Start[i] < now:
 				w.states[i] = 1
-			case spans[i].Start == now:
+			case s.Start[i] == now:
 				starting = append(starting, i)
 			}
 		}
@@ -281,13 +282,15 @@ func timesAgree(t *rapid.T) {
 			fine = fine && (!p.Actions[i].Kind.Arrives() || r.viable(at(is, w.to(i))))
 		}
 	}
-	if err := check.Timed(c, p, spans, timed...); (err == nil) != fine {
-		t.Fatalf("fine: %v, but %v at %v", fine, err, spans)
+	if err := check.Timed(c, p, s, timed...); (err == nil) != fine {
+		t.Fatalf("fine: %v, but %v at %v", fine, err, s)
 	}
 	for i, a := range p.Actions {
 		for _, b := range a.After {
-			early := slices.Clone(spans)
-			early[b].End = early[i].Start + 1
+			early := s
+			early.End = slices.Clone(s.End)
+			early.End[b] = s.Start[i] + 1
+			early.Makespan = slices.Max(early.End)
 			if err := check.Timed(c, p, early, timed...); err == nil {
 				t.Fatalf("action %d starts before action %d ends: %v", i, b, early)
 			}
