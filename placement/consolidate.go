@@ -8,6 +8,9 @@ import (
 	"github.com/dvms-project/dvms/rule"
 )
 
+// consolidateFactor is how much more budget there is to consolidate than to repair.
+const consolidateFactor = 2
+
 // consolidate looks for the placement that uses the fewest nodes and, among
 // those, costs least. Nodes that an Online rule keeps on count as used.
 //
@@ -50,6 +53,12 @@ func (r *repair) consolidate() Result {
 		if !better(k, false) {
 			failed = k
 		}
+	}
+	if result := e.finish(best); result.Host == nil || result.Cost == result.Bound || r.spent() {
+		return result
+	}
+	if found, ok := e.try(best.Nodes, false); ok && found.Nodes <= best.Nodes && found.Cost < best.Cost {
+		best = found
 	}
 	return e.finish(best)
 }

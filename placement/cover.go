@@ -84,19 +84,10 @@ func (e *eviction) mark() {
 }
 
 // evictByRules evicts VMs until the others break no hard rule, the cheapest
-// culprit first. What that costs at least counts where nothing else does: among
-// VMs on nodes that evict nobody, and once. out marks the VMs that may not be at
-// home.
+// culprit first. out marks the VMs that may not be at home.
 func (r *repair) evictByRules(out []bool) {
 	b := r.book
-	counted := make([]bool, len(r.c.VMs))
-	for _, n := range r.over {
-		for _, v := range r.at(n) {
-			counted[v] = true
-		}
-	}
-	copyTrue(counted, out)
-	b.boundWrong(r, counted)
+	b.boundWrong(r, slices.Clone(out))
 	for _, v := range r.evicted {
 		b.put(v, cluster.Nowhere)
 	}
@@ -121,17 +112,23 @@ func (r *repair) evictByRules(out []bool) {
 	}
 }
 
-func copyTrue(to, from []bool) {
-	for i, is := range from {
-		to[i] = to[i] || is
-	}
-}
-
-// boundWrong adds to the bound what the broken hard rules cost at least: for each
-// of those whose culprits are not counted yet, the cheapest of them.
+// boundWrong adds to the bound what the broken hard rules cost at least: for each of
+// them the cheapest culprit, where no culprit is counted for another rule or may not
+// be at home anyway. Culprits on an overloaded node count only as far as they
+// exceed its cover; if a rule has some there and others elsewhere, it does not
+// count. counted is used up.
 func (b *book) boundWrong(r *repair, counted []bool) {
 	if b.wrong == 0 {
 		return
+	}
+	covered := map[int32]int64{} // by overloaded node: its cover, less what rules cost there
+	for i, n := range r.over {
+		covered[n] = r.covers[i].bound
+	}
+	for _, v := range r.forced {
+		if n := r.c.Host[v]; covered[n] > 0 {
+			covered[n] -= r.memory(v) // they are in the cover, and not culprits here
+		}
 	}
 	all := scope{movable: r.vms[:r.first[len(r.c.Nodes)]], fixed: func(int32) bool { return false }}
 	var culprits []int32
@@ -140,21 +137,38 @@ func (b *book) boundWrong(r *repair, counted []bool) {
 			continue
 		}
 		culprits = b.rulings[i].culprits(b, all, culprits[:0])
-		least := int64(infinite)
-		for _, v := range culprits {
-			if counted[v] {
-				least = 0
-			}
-			least = min(least, r.memory(v))
-		}
-		if least == infinite || least == 0 {
+		node, least := b.cheapest(r, culprits, counted, covered)
+		if least == 0 {
 			continue
 		}
-		r.bound += least
 		for _, v := range culprits {
 			counted[v] = true
 		}
+		saved := min(covered[node], least)
+		covered[node] -= saved
+		r.bound += least - saved
 	}
+}
+
+// cheapest returns the least memory of the culprits, or 0 if they do not count, and
+// the overloaded node that all of them are on, or Nowhere.
+func (b *book) cheapest(r *repair, culprits []int32, counted []bool, covered map[int32]int64) (node int32, least int64) {
+	least, node = int64(infinite), cluster.Nowhere
+	for i, v := range culprits {
+		at := cluster.Nowhere
+		if _, over := covered[r.c.Host[v]]; over {
+			at = r.c.Host[v]
+		}
+		if counted[v] || i > 0 && at != node {
+			return cluster.Nowhere, 0
+		}
+		node = at
+		least = min(least, r.memory(v))
+	}
+	if len(culprits) == 0 {
+		return cluster.Nowhere, 0
+	}
+	return node, least
 }
 
 // nodesLeft returns the nodes that VMs leave, in ascending order.

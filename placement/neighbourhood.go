@@ -45,6 +45,21 @@ func (r *repair) searchParts() Answer {
 	return Viable
 }
 
+// quickShare is the share of the budget that a quick answer may take.
+const quickShare = 0.1
+
+// settleQuickly takes the first viable placement.
+func (r *repair) settleQuickly() Answer {
+	limit := r.limit
+	r.limit = r.steps + int(quickShare*float64(limit-r.steps))
+	r.annealIfStuck()
+	r.limit = limit
+	if r.stuck > 0 || r.kept == nil && !r.approve() {
+		return Exhausted
+	}
+	return Viable
+}
+
 // idleSearches is after how many searches in a row without an improvement the
 // placement is simmered.
 const idleSearches = 64

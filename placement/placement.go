@@ -42,10 +42,10 @@ import (
 
 // LeastBudget and BudgetOfVM are the number of search steps if Problem has none:
 // so many for each VM, and at least so many. A million takes 10 to 20 ms, and most
-// calls need a thousandth of what they have.
+// calls need a thousandth of what they have: they end with a proof.
 const (
-	LeastBudget = 1_000_000
-	BudgetOfVM  = 1000
+	LeastBudget = 20_000_000
+	BudgetOfVM  = 2000
 )
 
 // Answer is what Solve found out.
@@ -199,8 +199,8 @@ func (r *repair) repair() Answer {
 	if r.stuck > 0 && r.fragmented() {
 		return Infeasible
 	}
-	if r.quick && r.stuck > 0 {
-		return Exhausted
+	if r.quick {
+		return r.settleQuickly()
 	}
 	return r.searchParts()
 }
@@ -241,7 +241,7 @@ type repair struct {
 	problem *Problem
 	given   *cluster.Configuration
 	filling bool  // nodes are to be filled one by one
-	quick   bool  // a large cluster is not searched if VMs find no place at once
+	quick   bool  // a large cluster is not searched for long
 	book    *book // nil if there are no rules, and every VM may be everywhere
 	// capacity is, by node, what it offers: nothing if it is closed.
 	capacity []cluster.Resources
@@ -289,8 +289,14 @@ func newRepair(c *cluster.Configuration, p *Problem, empty ...int32) *repair {
 	budget := p.Budget
 	if budget == 0 {
 		budget = max(LeastBudget, BudgetOfVM*len(c.VMs))
+		if p.Goal == Consolidate {
+			budget *= consolidateFactor
+		}
 	}
 	r := &repair{virtual: newVirtual(c, p, empty), problem: p, given: c, ask: p.Reachable}
+	if r.book = newBook(p, r.virtual); r.book != nil && r.book.narrow {
+		r.rehome(r.book)
+	}
 	n := len(r.c.Nodes)
 	slab := make([]cluster.Resources, 3*n)
 	r.capacity, r.free, r.room = slab[:n], slab[n:2*n], slab[2*n:]
@@ -318,7 +324,7 @@ func newRepair(c *cluster.Configuration, p *Problem, empty ...int32) *repair {
 		r.room[h] = r.room[h].Minus(r.c.VMs[v].Demand)
 	}
 	r.stuck = len(r.over)
-	if r.book = newBook(p, r.virtual); r.book != nil {
+	if r.book != nil {
 		r.settleBook()
 	}
 	return r
@@ -488,7 +494,15 @@ func (r *repair) compareClass(a, b int32) int {
 		}
 		return 0
 	}
-	return cmp.Or(cmp.Compare(id(a), id(b)), cmp.Compare(dormant(a), dormant(b)))
+	return cmp.Or(cmp.Compare(id(a), id(b)), cmp.Compare(dormant(a), dormant(b)), cmp.Compare(r.moving(a), r.moving(b)))
+}
+
+// moving is the node that v leaves in any case, or Nowhere.
+func (r *repair) moving(v int32) int32 {
+	if r.start.Host[v] == r.c.Host[v] {
+		return cluster.Nowhere
+	}
+	return r.start.Host[v]
 }
 
 // memoryOf is the memory of v if it runs at the start.
@@ -576,19 +590,19 @@ func (r *repair) found() {
 }
 
 func (r *repair) result(a Answer) Result {
-	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.resuming), Rejected: r.rejected}
+	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.fixed), Rejected: r.rejected}
 	if r.book != nil {
 		result.ByRule = r.book.rejected
 	}
 	if a != Viable {
 		return result
 	}
-	result.Cost = cluster.Bytes(r.total() + r.resuming)
+	result.Cost = cluster.Bytes(r.total() + r.fixed)
 	if r.proven {
 		result.Bound = result.Cost
 	}
 	result.Optimal = result.Cost == result.Bound
-	changes := len(r.leavers) > 0
+	changes := false
 	for v, h := range r.host {
 		switch from := r.start.Host[v]; {
 		case from == h:

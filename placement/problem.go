@@ -70,16 +70,17 @@ type Problem struct {
 //     room there only from its resume on: it is dormant.
 //   - One that waits, or whose image all nodes reach alike, is at home in the lobby:
 //     one more node, where nobody can stay. To leave it costs nothing.
-//   - One that does not run at the end has no home. It may leave one.
+//   - One that rules leave only one node is at home there. It leaves another one.
+//   - One that does not run at the end has no home. It may leave a node.
 type virtual struct {
-	start    *cluster.Configuration // with the demands and offers that rules make
-	c        *cluster.Configuration // with the lobby; Host is home
-	lobby    int32                  // its node, or noLobby
-	closed   []bool                 // by node: nobody may be there at the end; nil if all are open
-	shut     []bool                 // by node: it is closed, and not only to use fewer nodes; nil if none is
-	dormant  []bool                 // by VM; nil if none is
-	leavers  []int32                // VMs that run at the start and not at the end
-	resuming int64                  // memory of the VMs that are resumed
+	start   *cluster.Configuration // with the demands and offers that rules make
+	c       *cluster.Configuration // with the lobby; Host is home
+	lobby   int32                  // its node, or noLobby
+	closed  []bool                 // by node: nobody may be there at the end; nil if all are open
+	shut    []bool                 // by node: it is closed, and not only to use fewer nodes; nil if none is
+	dormant []bool                 // by VM; nil if none is
+	leavers []int32                // VMs that leave where they run at the start, in any case
+	fixed   int64                  // what it costs in any case: memory of resumes, and of moves without a choice
 }
 
 // noLobby is no node, and nobody's home.
@@ -150,16 +151,48 @@ func (v *virtual) switchStates(wanted []cluster.State) {
 				v.dormant = make([]bool, len(wanted))
 			}
 			v.dormant[vm] = true
-			v.resuming += memory
+			v.fixed += memory
 		default:
 			if v.lobby == noLobby {
 				v.openLobby()
 			}
 			home[vm] = v.lobby
 			if state == cluster.Sleeping {
-				v.resuming += memory
+				v.fixed += memory
 			}
 		}
+	}
+	c := *v.c
+	c.Host = home
+	v.c = &c
+}
+
+// rehome makes homes of the only nodes that VMs may be on. What it costs to get
+// there is fixed.
+func (v *virtual) rehome(b *book) {
+	home := slices.Clone(v.c.Host)
+	for i, set := range b.allowed {
+		vm := int32(i)
+		if set == nil || home[vm] == cluster.Nowhere || b.mayBe(vm, home[vm]) {
+			continue
+		}
+		n, only := b.onlyNode(set)
+		if !only {
+			continue
+		}
+		memory := int64(v.start.VMs[vm].Demand.Memory())
+		switch from := v.start.Host[vm]; {
+		case from != cluster.Nowhere:
+			v.leavers = append(v.leavers, vm)
+			v.fixed += memory
+		case home[vm] != v.lobby:
+			v.fixed += memory // it is resumed, and its image is elsewhere
+		}
+		if v.dormant == nil {
+			v.dormant = make([]bool, len(home))
+		}
+		v.dormant[vm] = true
+		home[vm] = n
 	}
 	c := *v.c
 	c.Host = home

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -32,6 +33,7 @@ type book struct {
 	wrong      int   // how many hard ones are broken
 	penalty    int64 // what the broken soft ones weigh together
 	byMoves    bool  // there is a ruling that counts moves, so that homes matter
+	narrow     bool  // there are sets of allowed nodes
 
 	rejected []int // by rule: how often it kept a VM from a node
 
@@ -112,6 +114,24 @@ func (b *book) mayBe(v, n int32) bool {
 		return true
 	}
 	return !b.closed[n] && (b.allowed[v] == nil || b.allowed[v].has(n))
+}
+
+// onlyNode returns the node of set that is not closed, if there is exactly one.
+func (b *book) onlyNode(set *nodeSet) (n int32, only bool) {
+	n = cluster.Nowhere
+	for w, word := range set.bits {
+		for ; word != 0; word &= word - 1 {
+			m := int32(w<<6 + bits.TrailingZeros64(word))
+			if b.closed[m] {
+				continue
+			}
+			if n != cluster.Nowhere {
+				return n, false
+			}
+			n = m
+		}
+	}
+	return n, n != cluster.Nowhere
 }
 
 // admits reports whether v can be on n without breaking a hard rule that is kept
@@ -196,6 +216,7 @@ func newBook(p *Problem, virtual *virtual) *book {
 		b.host[v] = cluster.Nowhere
 	}
 	b.readSets(p.Rules, virtual)
+	b.narrow = slices.ContainsFunc(b.allowed, func(s *nodeSet) bool { return s != nil })
 	for i := range p.Rules {
 		b.read(p.Rules, i, virtual)
 	}
@@ -271,12 +292,24 @@ func (v *virtual) together(vms []int32) int32 {
 // stayAmong keeps VMs in the groups that those of them are in together that run,
 // and go on to: a VM that moved to another group would be in two on its way.
 func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
-	var union []int32
+	union := virtual.groupsOf(r)
+	if len(union) == 0 {
+		return
+	}
+	for _, v := range r.VMs {
+		b.allowed[v] = sets.within(b.allowed[v], union)
+	}
+}
+
+// groupsOf returns the nodes of the groups of r that all of its VMs are in that run,
+// and go on to, and of the groups that overlap with those, in ascending order; none
+// if there are no such VMs or groups.
+func (v *virtual) groupsOf(r *rule.Rule) (union []int32) {
 	running := false
 	for _, group := range r.Groups {
 		inside := true
-		for _, v := range r.VMs {
-			if h := virtual.start.Host[v]; h != cluster.Nowhere && virtual.c.Host[v] != cluster.Nowhere {
+		for _, vm := range r.VMs {
+			if h := v.start.Host[vm]; h != cluster.Nowhere && v.c.Host[vm] != cluster.Nowhere {
 				running = true
 				_, found := slices.BinarySearch(group, h)
 				inside = inside && found
@@ -286,13 +319,20 @@ func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
 			union = append(union, group...)
 		}
 	}
-	if !running || len(union) == 0 {
-		return
+	if !running {
+		return nil
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, group := range r.Groups {
+			within := func(n int32) bool { return slices.Contains(union, n) }
+			if slices.ContainsFunc(group, within) && slices.ContainsFunc(group, func(n int32) bool { return !within(n) }) {
+				union, grown = append(union, group...), true
+			}
+		}
 	}
 	slices.Sort(union)
-	for _, v := range r.VMs {
-		b.allowed[v] = sets.within(b.allowed[v], slices.Compact(union))
-	}
+	return slices.Compact(union)
 }
 
 // read makes a ruling of rule i if it needs one.

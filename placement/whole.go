@@ -24,7 +24,7 @@ func (r *repair) searchAll() Answer {
 		return Infeasible
 	}
 	limit := r.limit
-	r.limit -= (r.limit - r.steps) / 2
+	r.limit -= (r.limit - r.steps) / 4
 	r.proven = s.run()
 	r.limit = limit
 	r.take(s)

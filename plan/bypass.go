@@ -17,6 +17,7 @@ type cycles struct {
 	moving    []bool  // by component: something other than a bypass may let its VMs go on
 	weight    []cluster.Bytes
 	spare     []int32             // nodes that may have room for one of the VMs
+	least     cluster.Resources   // what each of the VMs asks for, at least
 	refused   []cluster.Resources // demands that no spare node has room for
 	tarjan    tarjan
 }
@@ -73,6 +74,9 @@ func (m *maker) pass(lets, going bool) {
 				m.start(v, n, Migrate, true)
 				m.passed[v]++
 				k.passing[cycle]++
+				if !k.least.Within(m.free[n]) {
+					k.spare = without(k.spare, n)
+				}
 			}
 		}
 	}
@@ -89,9 +93,11 @@ func (m *maker) block() {
 		}
 	}
 	k.waiting = k.waiting[:0]
-	for _, v := range m.lightest() {
-		if k.queued[v] {
-			k.waiting = append(k.waiting, v)
+	for _, vms := range [][]int32{m.lightest(), m.aside} {
+		for _, v := range vms {
+			if k.queued[v] {
+				k.waiting = append(k.waiting, v)
+			}
 		}
 	}
 }
@@ -145,16 +151,16 @@ func (m *maker) unblocks(v int32) bool {
 // nobody waits for first, as nobody is kept waiting longer by a guest there.
 func (m *maker) findSpare() {
 	k := &m.cycles
-	least := m.c.VMs[k.waiting[0]].Demand
+	k.least = m.c.VMs[k.waiting[0]].Demand
 	for _, v := range k.waiting {
 		for r, amount := range m.c.VMs[v].Demand {
-			least[r] = min(least[r], amount)
+			k.least[r] = min(k.least[r], amount)
 		}
 	}
 	k.spare, k.refused = k.spare[:0], k.refused[:0]
 	for _, awaited := range []bool{false, true} {
 		for n := range m.c.Nodes {
-			if m.c.Nodes[n].State == cluster.Online && least.Within(m.free[n]) && awaited == (len(m.waiting[n]) > 0) {
+			if m.c.Nodes[n].State == cluster.Online && k.least.Within(m.free[n]) && awaited == (len(m.waiting[n]) > 0) {
 				k.spare = append(k.spare, int32(n))
 			}
 		}
@@ -164,13 +170,18 @@ func (m *maker) findSpare() {
 // passage returns the node that v can wait on: the first spare one with room, or
 // Nowhere. One where no rule is broken for a time comes before the others.
 func (m *maker) passage(v int32) int32 {
+	const enough = 16 // nodes to look at for one that breaks no rule
 	k := &m.cycles
 	demand := m.c.VMs[v].Demand
 	if slices.ContainsFunc(k.refused, func(r cluster.Resources) bool { return r.Within(demand) }) {
 		return cluster.Nowhere
 	}
-	room, second := m.fits(v, m.host[v]) || m.fits(v, m.goal[v]), cluster.Nowhere
+	room, second, looked := m.fits(v, m.host[v]) || m.fits(v, m.goal[v]), cluster.Nowhere, 0
 	for _, n := range k.spare {
+		if second != cluster.Nowhere && looked >= enough {
+			break
+		}
+		looked++
 		switch {
 		case n == m.host[v] || n == m.goal[v] || !m.fits(v, n):
 			continue

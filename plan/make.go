@@ -1,11 +1,8 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
 )
@@ -17,14 +14,14 @@ import (
 // A target has room for every arrival in every resource, while the sources
 // still hold their VMs. So a node that is overloaded takes nobody in until
 // enough others have left. A goal may leave a node overloaded as long as
-// nobody is to arrive there; else, and if a VM does not run, Make returns an
-// error that names it, and a *StuckError if VMs wait for each other and cannot
-// be passed by.
+// nobody is to arrive there; else, and if a VM does not run or its node is not
+// online, Make returns an error that names it, and a *StuckError if VMs wait for
+// each other and cannot be passed by.
 //
 // In a step, the VMs with most memory go first into what room there is, since
-// they take longest. VMs with equal demands that start on the same node are
-// interchangeable: if their goals are exchanged, so are their actions, and
-// nothing else.
+// they take longest. VMs with equal demands that start on the same node and are
+// to leave it are interchangeable: if their goals are exchanged, so are their
+// actions, and nothing else.
 //
 // Make takes the first plan that it finds, and knows no rules. See Switch for a
 // better one, for rules, and for VMs that change state.
@@ -49,135 +46,6 @@ func Make(c *cluster.Configuration, host []int32) (Plan, error) {
 	return m.plan(), nil
 }
 
-// problem is what a plan is to do. It does not change while one is looked for.
-// Nodes and VMs are known by index.
-type problem struct {
-	c *cluster.Configuration
-	// goal is, by VM that is to arrive somewhere, its node; the others' does not matter.
-	goal []int32
-	// kinds is, by VM with something to do, its action, but for bypasses; nil if all are
-	// migrations.
-	kinds    []Kind
-	leavers  []int32             // VMs that are suspended or stopped, in the order of sort
-	movers   []int32             // VMs that arrive somewhere, in the order of sort
-	rank     []int32             // by VM with something to do: leavers first, then movers, in order
-	room     []cluster.Resources // by node: at the start
-	arrive   []int32             // by node: how many movers go there
-	light    []int32             // movers, least memory first; made when it is needed first
-	rules    *rulebook           // nil if there are none
-	jobs     *jobs               // nil if no vjobs are to be kept together
-	together bool                // suspends are in the first step, whatever that costs
-	// maySuspend lets a cycle be broken by a suspend, if nothing else works.
-	maySuspend bool
-}
-
-// migrates notes that v is to migrate.
-func (p *problem) migrates(v int32) error {
-	to := p.goal[v]
-	if p.c.Host[v] == cluster.Nowhere {
-		return fmt.Errorf("VM %q does not run, so it cannot be migrated", p.c.VMs[v].Name)
-	}
-	if to < 0 || int(to) >= len(p.c.Nodes) {
-		return fmt.Errorf("VM %q is to go to node number %d, and there are %d", p.c.VMs[v].Name, to, len(p.c.Nodes))
-	}
-	p.movers = append(p.movers, v)
-	return nil
-}
-
-// prepare orders what is to be done, and checks that the goal has room for
-// every arrival.
-func (p *problem) prepare() error {
-	nodes := len(p.c.Nodes)
-	slab := make([]cluster.Resources, 2*nodes)
-	p.room = slab[:nodes:nodes]
-	end := slab[nodes:] // room at the goal
-	for n := range p.room {
-		p.room[n] = p.c.Nodes[n].Offer()
-	}
-	for v, h := range p.c.Host {
-		if h != cluster.Nowhere {
-			p.room[h] = p.room[h].Minus(p.c.VMs[v].Demand)
-		}
-	}
-	copy(end, p.room)
-	p.arrive = make([]int32, nodes)
-	for _, vms := range [][]int32{p.leavers, p.movers} {
-		for _, v := range vms {
-			if from := p.c.Host[v]; from != cluster.Nowhere {
-				end[from] = end[from].Plus(p.c.VMs[v].Demand)
-			}
-		}
-	}
-	for _, v := range p.movers {
-		end[p.goal[v]] = end[p.goal[v]].Minus(p.c.VMs[v].Demand)
-		p.arrive[p.goal[v]]++
-	}
-	for _, v := range p.movers {
-		to := p.goal[v]
-		if state := p.c.Nodes[to].State; state != cluster.Online {
-			return fmt.Errorf("VM %q is to go to node %q, which is %v", p.c.VMs[v].Name, p.c.Nodes[to].Name, state)
-		}
-		if !isRoom(end[to]) {
-			return fmt.Errorf("VM %q is to go to node %q, which would be overloaded", p.c.VMs[v].Name, p.c.Nodes[to].Name)
-		}
-	}
-	p.order()
-	return nil
-}
-
-// isRoom reports whether a difference of resources is negative in none.
-func isRoom(r cluster.Resources) bool { return cluster.Resources{}.Within(r) }
-
-func (p *problem) order() {
-	p.sort(p.leavers)
-	p.sort(p.movers)
-	p.rank = make([]int32, len(p.c.VMs))
-	for i, v := range p.leavers {
-		p.rank[v] = int32(i)
-	}
-	for i, v := range p.movers {
-		p.rank[v] = int32(len(p.leavers) + i)
-	}
-}
-
-// sort orders VMs by memory, the largest first, and so that the order does not
-// depend on which of several interchangeable VMs goes where.
-func (p *problem) sort(vms []int32) {
-	type entry struct {
-		memory         cluster.Bytes
-		host, goal, vm int32
-	}
-	entries := make([]entry, len(vms))
-	for i, v := range vms {
-		entries[i] = entry{p.memory(v), p.c.Host[v], p.goal[v], v}
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		if c := cmp.Or(cmp.Compare(b.memory, a.memory), cmp.Compare(a.host, b.host), cmp.Compare(a.goal, b.goal)); c != 0 {
-			return c
-		}
-		return cmp.Or(slices.Compare(p.c.VMs[b.vm].Demand[:], p.c.VMs[a.vm].Demand[:]), cmp.Compare(a.vm, b.vm))
-	})
-	for i, e := range entries {
-		vms[i] = e.vm
-	}
-}
-
-// lightest returns the movers, least memory first, and in the order of rank among
-// equals.
-func (p *problem) lightest() []int32 {
-	for end := len(p.movers); end > 0 && len(p.light) < len(p.movers); {
-		start := end - 1
-		for start > 0 && p.memory(p.movers[start-1]) == p.memory(p.movers[end-1]) {
-			start--
-		}
-		p.light = append(p.light, p.movers[start:end]...)
-		end = start
-	}
-	return p.light
-}
-
-func (p *problem) memory(v int32) cluster.Bytes { return p.c.VMs[v].Demand.Memory() }
-
 // policy is what is left to choose when a plan is made. The zero policy is that
 // of Make.
 type policy struct {
@@ -186,8 +54,8 @@ type policy struct {
 	eager bool
 	// small lets the VMs with least memory go first into what room there is.
 	small bool
-	// cheap breaks those cycles first whose VMs have least memory together, not
-	// those of the smallest VM.
+	// cheap breaks those cycles first whose largest VM is the smallest, not those
+	// of the smallest VM.
 	cheap bool
 	// limits is, by step, the most that an action may cost to start in it, if any
 	// other starts. In later steps there is no limit.
@@ -218,7 +86,11 @@ type maker struct {
 	keeper  *keeper // how the rules are kept in this try; nil if there are none
 	step    int32
 	moves   []move
-	begun   int // moves[begun:] are those of this step
+	begun   int           // moves[begun:] are those of this step
+	most    cluster.Bytes // a try that costs as much is given up; 0 is no limit
+	least   cluster.Bytes // what all last actions cost by themselves
+	cost    tally         // of the steps so far, if there is a limit
+	rest    cluster.Bytes // what the last actions that have not started cost by themselves
 	cycles  cycles
 }
 
@@ -241,6 +113,9 @@ func (m *maker) run(p policy) error {
 		}
 		if m.going() {
 			m.endStep()
+			if m.most > 0 && m.atLeast() >= m.most {
+				return errDear
+			}
 			continue
 		}
 		if !m.relax() {
@@ -265,7 +140,7 @@ func (m *maker) relax() bool {
 	case m.rules != nil && !m.loose:
 		m.loose, m.passes = true, 1
 	default:
-		return m.maySuspend && m.stepPark()
+		return m.stepAside() || m.maySuspend && m.stepPark()
 	}
 	m.lookAgain()
 	return true
@@ -294,6 +169,7 @@ func (m *maker) begin() {
 	m.left, m.step, m.begun, m.freely, m.loose, m.passes, m.parked = len(m.movers), 0, 0, false, false, 1, nil
 	m.moves, m.dirty, m.delayed = m.moves[:0], m.dirty[:0], m.delayed[:0]
 	m.leaving = append(m.leaving[:0], m.leavers...)
+	m.cost, m.rest = tally{}, m.least
 	if m.rules != nil {
 		m.keeper = m.rules.keeper(m.host)
 	}
@@ -433,6 +309,9 @@ func (m *maker) endStep() {
 			m.host[a.vm] = a.target
 		}
 	}
+	if m.most > 0 {
+		m.account()
+	}
 	m.begun = len(m.moves)
 	m.step++
 	m.freely = false
@@ -445,47 +324,4 @@ func (m *maker) lookAgain() {
 		m.mark(n)
 	}
 	m.delayed = m.delayed[:0]
-}
-
-// stuck names the VMs that wait, and the rules that keep them from going where
-// there is room.
-func (m *maker) stuck() error {
-	waiting := slices.Clone(m.leaving)
-	for _, vms := range m.waiting {
-		waiting = append(waiting, vms...)
-	}
-	slices.Sort(waiting)
-	e := &StuckError{Waiting: waiting}
-	for _, v := range waiting {
-		e.VMs = append(e.VMs, m.c.VMs[v].Name)
-	}
-	if m.keeper != nil {
-		e.Rules = m.obstacles(waiting)
-	}
-	return e
-}
-
-// obstacles names the rules that keep some VMs from nodes with room, in order of
-// name.
-func (m *maker) obstacles(waiting []int32) []string {
-	const enough = 100 // VMs
-	names := map[string]bool{}
-	for _, v := range waiting[:min(len(waiting), enough)] {
-		if !m.keeper.ready(v) {
-			for _, r := range m.rules.byOrder {
-				if slices.Contains(r.VMs, v) {
-					names[r.Name] = true
-				}
-			}
-		}
-		for n := range m.c.Nodes {
-			if m.host[v] == int32(n) || !m.fits(v, int32(n)) {
-				continue
-			}
-			if r := m.keeper.refusal(&m.rules.hard, m.keeper.used.hard, v, int32(n)); r != nil {
-				names[r.Name] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
 }

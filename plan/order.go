@@ -63,7 +63,7 @@ func (m *maker) plan() Plan {
 // They are sorted by rank first and by step then, each time into places that
 // are counted: there may be many thousands, and ranks are dense.
 func (m *maker) sortMoves() {
-	byRank := make([]int32, len(m.leavers)+len(m.movers)+1) // by rank: where its moves begin
+	byRank := make([]int32, len(m.leavers)+len(m.movers)+len(m.aside)+1) // by rank: where its moves begin
 	steps := int32(0)
 	for i := range m.moves {
 		byRank[m.rank[m.moves[i].vm]+1]++

@@ -1,22 +1,52 @@
-// Package plan turns one configuration of VMs into another by live
-// migrations, in an order in which every one of them has room.
+// Package plan turns one configuration of VMs into another, by actions in an order
+// in which every one of them has room.
 //
-// Make finds the order. A migration is feasible when its target has room for
-// the VM while the source still holds it. Feasible migrations go together in a
-// step; when there are none and some are left, they wait for each other in a
-// cycle, which is broken by a bypass: one VM is moved to a third node and
-// later on to its place. A Runner carries a Plan out, one completed action
-// after the other.
+// # Steps
 //
-// Source: F. Hermenier, A. Lebre and J.-M. Menaud, "Cluster-wide context
-// switch of virtualized jobs", VTDC 2010.
+// An action migrates, suspends, resumes, runs or stops a VM. One by which a VM
+// arrives is feasible when its target has room for the VM while the sources of
+// all others still hold theirs; one by which it leaves always is. Feasible actions go
+// together in a step. When there are none and some are left, VMs wait for each
+// other in a cycle, which is broken by a bypass: one of them is moved to a third
+// node and later on to its place. All cycles are broken at once, as far as there is
+// room. If no bypass is possible a VM that is to stay steps aside and comes back, or one of the
+// cycle is suspended and resumed, where that is allowed.
+//
+// Make finds a plan of migrations; Switch finds one of all kinds of actions that keeps
+// rules, and tries to make its cost, equation (1) of [1], small.
+//
+// # Finer than steps
+//
+// An action need not wait for the whole step before its own: Action.After names what
+// has to end first, and a Runner goes by that. Stages splits suspends and resumes
+// into pauses, writes, reads and unpauses, so that the VMs of a vjob miss each other
+// for a moment only. Timed estimates when each action starts and ends, and looks for a
+// short schedule.
+//
+// # Rules
+//
+// A rule that holds throughout is kept in every order of events that After allows; an
+// Among that is broken at the start is only step by step, as VMs that leave early may mend
+// it for a moment. The
+// hot path knows nothing of rules: they are compiled to a few arrays by VM and by node
+// (rulebook), and a keeper follows what happens on them.
+//
+// # Sources
+//
+//	[1] F. Hermenier, A. Lebre and J.-M. Menaud, "Cluster-wide context switch of
+//	    virtualized jobs", VTDC 2010; chapter 2 of the thesis behind DVMS.
+//	[2] F. Hermenier et al., "Entropy: a consolidation manager for clusters", VEE 2009.
+//	[3] C. Clark et al., "Live Migration of Virtual Machines", NSDI 2005.
+//
+// # What differs from the source
+//
+// In [1] one cycle is broken at a time, by any VM and node. Here all are, and what is
+// chosen is what costs least, as far as a bounded search finds out.
 package plan
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 )
@@ -90,42 +120,6 @@ type Plan struct {
 	Actions []Action
 	// Warnings say, for a person, what the plan does that its goal did not ask for.
 	Warnings []string
-}
-
-// StuckError says that some VMs wait for each other's room, and that no other
-// node has room to let one of them pass.
-type StuckError struct {
-	VMs []string // the names of the VMs that wait, in the order of the configuration
-	// Waiting are the same VMs, as indices into the configuration.
-	Waiting []int32
-	// Rules are the names of the rules that keep one of them from going where
-	// there is room.
-	Rules []string
-}
-
-func (e *StuckError) Error() string {
-	if len(e.Rules) > 0 {
-		return fmt.Sprintf("VMs %s wait for each other: rules %s leave them no order", some(e.VMs), some(e.Rules))
-	}
-	return fmt.Sprintf("VMs %s wait for each other, and no other node has room for one of them", some(e.VMs))
-}
-
-// Waiting returns the VMs that wait for each other if err is a *StuckError, or nil.
-func Waiting(err error) []int32 {
-	var stuck *StuckError
-	if errors.As(err, &stuck) {
-		return stuck.Waiting
-	}
-	return nil
-}
-
-// some lists the first names.
-func some(names []string) string {
-	const most = 8
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // Steps returns the actions step by step, as parts of p.Actions.

@@ -385,6 +385,19 @@ func TestRunnerKeepsRoom(t *testing.T) {
 	})
 }
 
+// An action that begins and ends on a node counts there once.
+func TestRunnerCountsNodesOnce(t *testing.T) {
+	suspend := plan.Action{Kind: plan.Suspend, Source: 3, Target: 3}
+	r := plan.NewRunner(plan.Plan{Actions: []plan.Action{suspend, suspend, suspend}}, 2)
+	if ready := r.Ready(); !slices.Equal(ready, []int{0, 1}) {
+		t.Errorf("ready: %v", ready)
+	}
+	r.Started(0)
+	if ready := r.Ready(); !slices.Equal(ready, []int{1}) {
+		t.Errorf("ready: %v", ready)
+	}
+}
+
 // A timed runner lets actions start in the order of the schedule, not of the plan.
 func TestTimedRunner(t *testing.T) {
 	p := plan.Plan{Actions: []plan.Action{{VM: 0, Source: 0, Target: 1}, {VM: 1, Source: 0, Target: 2}, {VM: 2, Source: 0, Target: 3}}}
@@ -496,5 +509,26 @@ func BenchmarkMake(b *testing.B) {
 	b.ReportMetric(float64(len(p.Steps())), "planned-steps")
 	if err := check.Plan(c, p); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// partition is four nodes of ten VMs each, of which one has too many, and the
+// goal that repairs it: three migrations in two steps.
+func partition() (*cluster.Configuration, []int32) {
+	c := world([]int64{12, 12, 12, 12, 12, 12, 12, 12, 4, 12}, []int64{9, 9, 9, 9, 9, 9, 9, 9, 9, 18},
+		[]int64{9, 9, 9, 9, 9, 9, 9, 9, 9, 8}, []int64{9, 9, 9, 9, 9, 9, 9, 9, 3, 7})
+	goal := append([]int32(nil), c.Host...)
+	goal[19], goal[0] = 3, 1
+	goal[8] = 2
+	return c, goal
+}
+
+func BenchmarkMakeSmall(b *testing.B) {
+	c, goal := partition()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := plan.Make(c, goal); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

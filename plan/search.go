@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"errors"
+	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -20,11 +23,12 @@ func (m *maker) search(effort int) error {
 	if effort <= 0 {
 		effort = DefaultEffort
 	}
+	m.least = m.sum()
 	t := trial{maker: m, left: effort}
 	err := m.run(policy{})
 	if err == nil {
 		t.take(policy{})
-		if t.cost == t.least() {
+		if t.cost == m.least {
 			return nil
 		}
 	}
@@ -35,6 +39,7 @@ func (m *maker) search(effort int) error {
 		return err
 	}
 	t.vary()
+	t.mix()
 	m.moves = t.moves
 	return nil
 }
@@ -51,6 +56,9 @@ type trial struct {
 
 // try runs a policy, and keeps it if it is the best so far.
 func (t *trial) try(p policy) bool {
+	if t.maker.most = 0; t.found && t.jobs == nil {
+		t.maker.most = t.cost
+	}
 	if t.run(p) != nil {
 		t.left -= 1 + len(t.maker.moves)
 		return false
@@ -87,26 +95,51 @@ func (m *maker) costOf(a *move) cluster.Bytes {
 	return price(a.kind, m.memory(a.vm), a.source == a.target)
 }
 
-// least is what the best moves cost at least: all in one step, without bypass.
-func (t *trial) least() cluster.Bytes {
-	var sum cluster.Bytes
-	for _, vms := range [][]int32{t.leavers, t.movers} {
+// sum is what all last actions cost by themselves. No moves cost less.
+func (m *maker) sum() (sum cluster.Bytes) {
+	for _, vms := range [][]int32{m.leavers, m.movers} {
 		for _, v := range vms {
-			kind := t.kinds[v]
-			local := kind != Resume || t.c.ImageOf(v) == t.goal[v] || t.c.ImageOf(v) == cluster.Nowhere
-			sum = saturated(sum, price(kind, t.memory(v), local))
+			kind := m.kinds[v]
+			local := kind != Resume || m.c.ImageOf(v) == m.goal[v] || m.c.ImageOf(v) == cluster.Nowhere
+			sum = saturated(sum, price(kind, m.memory(v), local))
 		}
 	}
 	return sum
 }
 
+// account adds the present step to the cost so far.
+func (m *maker) account() {
+	for i := m.begun; i < len(m.moves); i++ {
+		a := &m.moves[i]
+		k := m.costOf(a)
+		m.cost.add(int(a.step), k)
+		if !a.bypass {
+			m.rest = max(0, m.rest-k) // of who stepped aside or was suspended it is more
+		}
+	}
+}
+
+// atLeast is what the try costs at least: each action to come pays for itself and
+// for the steps so far.
+func (m *maker) atLeast() cluster.Bytes {
+	steps := saturated(m.cost.earlier, m.cost.dearest)
+	coming := cluster.Bytes(m.left + len(m.leaving))
+	if coming > 0 && steps > math.MaxInt64/coming {
+		return math.MaxInt64
+	}
+	return saturated(saturated(m.cost.total, m.rest), coming*steps)
+}
+
+// errDear says that a try was given up.
+var errDear = errors.New("plan: too dear")
+
 // vary changes the limit or the width of one step after the other, as long as
 // that helps.
 func (t *trial) vary() {
-	levels := t.levels()
-	for improved := true; improved && t.left > 0; {
+	levels, reserve := t.levels(), t.left/2 // for mix
+	for improved := true; improved && t.left > reserve; {
 		improved = false
-		for step := 0; step <= int(t.moves[len(t.moves)-1].step) && t.left > 0; step++ {
+		for step := 0; step <= int(t.moves[len(t.moves)-1].step) && t.left > reserve; step++ {
 			for _, limit := range levels {
 				p := t.policy
 				p.limits = with(p.limits, step, limit, noLimit)
@@ -150,4 +183,37 @@ func with[T any](s []T, i int, value, filling T) []T {
 	}
 	s[i] = value
 	return s
+}
+
+// mix changes several steps at once, in the best policy or in an eager one, to which
+// limits mean most. The changes are drawn from a stream of random numbers that is the same every time.
+func (t *trial) mix() {
+	rng, levels := rand.New(rand.NewPCG(uint64(len(t.moves)), 0)), t.levels()
+	const patience = 150 // tries in a row that do not help
+	for fails := 0; fails < patience && t.left > 0; fails++ {
+		p := t.policy
+		if rng.IntN(3) == 0 {
+			p = policy{eager: true}
+		}
+		if rng.IntN(4) == 0 {
+			p.small = !p.small
+		}
+		if rng.IntN(4) == 0 {
+			p.cheap = !p.cheap
+		}
+		if rng.IntN(4) == 0 {
+			p.eager = !p.eager
+		}
+		steps := int(t.moves[len(t.moves)-1].step) + 1
+		for range 1 + rng.IntN(4) {
+			if rng.IntN(4) > 0 {
+				p.limits = with(p.limits, rng.IntN(steps), levels[rng.IntN(len(levels))], noLimit)
+			} else {
+				p.widths = with(p.widths, rng.IntN(steps), rng.IntN(3), 0)
+			}
+		}
+		if t.try(p) {
+			fails = 0
+		}
+	}
 }

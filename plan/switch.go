@@ -33,8 +33,8 @@ type Settings struct {
 	Effort int
 }
 
-// DefaultEffort is some ten milliseconds.
-const DefaultEffort = 100_000
+// DefaultEffort is some twenty milliseconds.
+const DefaultEffort = 150_000
 
 // Switch returns a plan that leads from c to goal: the cluster-wide context
 // switch.
@@ -47,8 +47,10 @@ const DefaultEffort = 100_000
 // and deleted from the first node that is not offline.
 //
 // Suspends and stops have no precondition, so they are in the first step, and what
-// they free can be used from the next one on. Otherwise all that Make says holds
-// here too.
+// they free can be used from the next one on. Two things differ. If the plan gets
+// cheaper by it, what costs nothing has the first step for itself, and suspends
+// are in the second, unless Settings.Together asks for the first. And a Precedence
+// has its own order. Otherwise all that Make says holds here too.
 //
 // Of the plans that it tries, Switch returns the one of least Cost: see Settings
 // for how long it looks. If VMs run into each other in all of them, it returns a
@@ -86,6 +88,7 @@ func (p *problem) want(goal Goal) error {
 	if goal.State != nil && len(goal.State) != len(p.c.VMs) {
 		return fmt.Errorf("the goal has states for %d VMs, and there are %d", len(goal.State), len(p.c.VMs))
 	}
+	p.ownGoal = true
 	p.goal, p.kinds = make([]int32, len(p.c.VMs)), make([]Kind, len(p.c.VMs))
 	for v := range p.goal {
 		v := int32(v)

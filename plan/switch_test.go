@@ -67,8 +67,9 @@ func replay(c *cluster.Configuration, goal plan.Goal, p plan.Plan) error {
 	for v := range c.VMs {
 		index[c.VMs[v].ID] = v
 	}
-	host, image, state := slices.Clone(c.Host), slices.Clone(c.Image), []cluster.State{}
+	host, image, state := slices.Clone(c.Host), []int32{}, []cluster.State{}
 	for v := range c.VMs {
+		image = append(image, c.ImageOf(int32(v)))
 		state = append(state, c.StateOf(int32(v)))
 	}
 	for s, step := range p.Steps() {
@@ -260,4 +261,84 @@ func TestSwitchSuspendsIfNothingElseWorks(t *testing.T) {
 	if p.Cost() != 50+(50+60)+(50+60+2*50) {
 		t.Errorf("K %d", p.Cost())
 	}
+}
+
+// shift is a switch of at least so many actions of all kinds: groups of five nodes
+// in which VMs go round, some are suspended or stopped, and others come for them.
+func shift(actions int) (*cluster.Configuration, plan.Goal) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	c := &cluster.Configuration{}
+	var goal plan.Goal
+	for group := int32(0); len(c.VMs) < actions; group += 5 {
+		for n := range int32(5) {
+			id := group + n
+			c.Nodes = append(c.Nodes, cluster.Node{ID: cluster.NodeID(id), Name: fmt.Sprint("n", id), Capacity: cluster.Of(1000, 100)})
+			for range 6 {
+				next := group + (n+1)%5
+				for _, state := range [][2]cluster.State{
+					{cluster.Running, cluster.State(1 + rng.IntN(3))}, // goes round, or leaves
+					{cluster.State(2 * rng.IntN(2)), cluster.Running}, // comes if it leaves
+				} {
+					v := len(c.VMs)
+					vm := cluster.VM{ID: cluster.VMID(v), Name: fmt.Sprint("v", v), VCPUs: 1, Demand: cluster.Of(cluster.Millicores(100+rng.Int64N(60)), cluster.Bytes(10+rng.Int64N(6)))}
+					host, image, to := id, cluster.Nowhere, next
+					if state[0] != cluster.Running {
+						if goal.State[v-1] == cluster.Running {
+							continue
+						}
+						vm.Demand, host = c.VMs[v-1].Demand, cluster.Nowhere
+					}
+					if state[0] == cluster.Sleeping {
+						image = id
+					}
+					if state[1] != cluster.Running {
+						to = cluster.Nowhere
+					}
+					c.VMs, c.Host, c.Image, c.State = append(c.VMs, vm), append(c.Host, host), append(c.Image, image), append(c.State, state[0])
+					goal.Host, goal.State = append(goal.Host, to), append(goal.State, state[1])
+				}
+			}
+		}
+	}
+	return c, goal
+}
+
+func BenchmarkSwitch(b *testing.B) {
+	c, goal := shift(10_000)
+	for _, effort := range []int{1, 0} {
+		b.Run(fmt.Sprint("effort=", effort), func(b *testing.B) {
+			b.ReportAllocs()
+			var p plan.Plan
+			for b.Loop() {
+				var err error
+				if p, err = plan.Switch(c, goal, plan.Settings{Effort: effort}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(p.Actions)), "actions")
+			b.ReportMetric(float64(len(p.Steps())), "planned-steps")
+			b.ReportMetric(float64(p.Cost()), "K")
+		})
+	}
+}
+
+func ExampleSwitch() {
+	// A VM of the first node is suspended for one that sleeps and has its image on
+	// the second node, which is full.
+	c := world([]int64{60}, []int64{90}, []int64{50})
+	c.Host[2], c.Image, c.State = cluster.Nowhere, []int32{-1, -1, 1}, []cluster.State{cluster.Running, cluster.Running, cluster.Sleeping}
+	p, err := plan.Switch(c, plan.Goal{
+		Host:  []int32{cluster.Nowhere, 1, 0},
+		State: []cluster.State{cluster.Sleeping, cluster.Running, cluster.Running},
+	}, plan.Settings{})
+	fmt.Print(p.Notation(c), p.Cost(), " ", err, "\n")
+	fmt.Print(p.NotationOfStages(c))
+	// Output:
+	// s1 : suspend(v0)
+	// s2 : resume(v2)
+	// 220B <nil>
+	// s1 : pause(v0)
+	// s2 : write(v0)
+	// s3 : read(v2)
+	// s4 : unpause(v2)
 }

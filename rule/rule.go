@@ -215,16 +215,24 @@ func Apply(c *cluster.Configuration, rules []Rule) *cluster.Configuration {
 
 // Validate returns everything that is wrong with rules for c: what is missing
 // or not used, indices that do not exist, and rules that contradict each other
-// whatever the placement. Each error names its rule.
+// whatever the placement of the VMs that run. Each error is an *Error. What is
+// contradicted is looked for among the rules that are sound by themselves, and
+// only where it is cheap to prove: no error is no promise that all rules can be
+// kept.
+//
+// Who asks for other states of VMs is to leave them out of the VMs of c that run
+// if they are not to run any more.
 func Validate(c *cluster.Configuration, rules []Rule) []error {
 	k := &validator{c: c, names: map[string]bool{}}
+	var sound []int
 	for i := range rules {
-		k.rule(i, &rules[i])
+		before := len(k.errors)
+		if k.rule(i, &rules[i]); len(k.errors) == before {
+			sound = append(sound, i)
+		}
 	}
-	if len(k.errors) == 0 {
-		k.sound = true
-		k.contradictions(rules)
-	}
+	k.sound = true
+	k.contradictions(rules, sound)
 	return k.errors
 }
 
@@ -232,7 +240,7 @@ func Validate(c *cluster.Configuration, rules []Rule) []error {
 type validator struct {
 	c      *cluster.Configuration
 	names  map[string]bool
-	sound  bool // each rule is, by itself
+	sound  bool // what is found from now on are contradictions between sound rules
 	errors []error
 }
 
@@ -306,12 +314,15 @@ func (k *validator) members(i int, r *Rule, what string, members []int32, count 
 	if len(members) == 0 {
 		k.wrong(i, r, "it names no %s", what)
 	}
-	seen := map[int32]bool{} // if they are not sorted; others are twice side by side
+	var seen map[int32]bool // of members in an order of their own
+	if !sorted {
+		seen = map[int32]bool{}
+	}
 	for j, m := range members {
 		switch {
 		case m < 0 || int(m) >= count:
 			k.wrong(i, r, "it names number %d of the %s, and there are %d", m, what, count)
-		case seen[m] || sorted && j > 0 && m == members[j-1]:
+		case seen[m], sorted && j > 0 && m == members[j-1]:
 			k.wrong(i, r, "it names one of the %s twice", what)
 		case sorted && j > 0 && m < members[j-1]:
 			k.wrong(i, r, "its %s are not in ascending order", what)
@@ -351,86 +362,6 @@ func (k *validator) lists(i int, r *Rule, what string, lists [][]int32, count in
 				k.wrong(i, r, "its sets are not disjoint")
 			}
 			seen[m] = true
-		}
-	}
-}
-
-// contradictions finds pairs and groups of hard rules that leave a VM no node,
-// or ask two VMs to be together and apart.
-func (k *validator) contradictions(rules []Rule) {
-	k.noNode(rules)
-	k.togetherAndApart(rules)
-}
-
-// noNode finds the VMs that Ban, Fence, Offline and the states of nodes leave no
-// node. The rule that takes the last one is blamed.
-func (k *validator) noNode(rules []Rule) {
-	closed := make([]bool, len(k.c.Nodes))
-	for n := range k.c.Nodes {
-		closed[n] = k.c.Nodes[n].State != cluster.Online
-	}
-	for i := range rules {
-		if r := &rules[i]; r.Kind == Offline {
-			for _, n := range r.Nodes {
-				closed[n] = true
-			}
-		}
-	}
-	allowed := map[int32][]bool{}
-	blamed := map[int32]bool{}
-	for i := range rules {
-		r := &rules[i]
-		if r.Kind != Ban && r.Kind != Fence || !r.Hard() {
-			continue
-		}
-		named := make([]bool, len(k.c.Nodes))
-		for _, n := range r.Nodes {
-			named[n] = true
-		}
-		for _, v := range r.VMs {
-			if allowed[v] == nil {
-				allowed[v] = make([]bool, len(k.c.Nodes))
-				for n := range closed {
-					allowed[v][n] = !closed[n]
-				}
-			}
-			for n := range named {
-				if named[n] == (r.Kind == Ban) {
-					allowed[v][n] = false
-				}
-			}
-			if !blamed[v] && k.c.StateOf(v) == cluster.Running && !slices.Contains(allowed[v], true) {
-				blamed[v] = true
-				k.wrong(i, r, "with the rules before it, VM %q may be on no node", k.c.VMs[v].Name)
-			}
-		}
-	}
-}
-
-// togetherAndApart finds VMs that Gather wants together and Spread apart.
-func (k *validator) togetherAndApart(rules []Rule) {
-	gathered := map[int32][]int{} // by VM: the rules
-	for i := range rules {
-		if r := &rules[i]; r.Kind == Gather && r.Hard() {
-			for _, v := range r.VMs {
-				gathered[v] = append(gathered[v], i)
-			}
-		}
-	}
-	for i := range rules {
-		r := &rules[i]
-		if r.Kind != Spread || !r.Hard() || r.Degraded {
-			continue
-		}
-		first := map[int]int32{} // by Gather rule: a VM of r in it
-		for _, v := range r.VMs {
-			for _, g := range gathered[v] {
-				if u, twice := first[g]; twice {
-					k.wrong(i, r, "it wants VMs %q and %q apart, and rule %s wants them together", k.c.VMs[u].Name, k.c.VMs[v].Name, rules[g].Name)
-				} else {
-					first[g] = v
-				}
-			}
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (t *text) bench(root value) (Snapshot, error) {
 		jobs: map[string]bool{}, job: map[int32]string{},
 	}
 	b.document(root)
-	return *b.s, t.judge(b.s, b.at)
+	return t.judge(b.s, b.at)
 }
 
 func (b *benchReader) document(root value) {
@@ -266,34 +266,44 @@ func (b *benchReader) vjob(v value, at place) {
 		b.wrong(v, at.in("id"), "vjob %q is there twice", job.Name)
 	}
 	b.jobs[job.Name] = true
-	c := b.s.Configuration
 	job.VMs = b.members(v, at, "vms", "VM")
-	state, isThere := b.need(v, at, "state")
-	known := false
-	if isThere {
-		job.State, known = b.state(state, at.in("state"))
+	if state, ok := b.need(v, at, "state"); ok {
+		if job.State, ok = b.state(state, at.in("state")); ok && b.agree(v, at, &job) {
+			b.wantedTogether(v, at, &job)
+		}
 	}
-	wanted, isWanted := v.get("wanted")
-	goal := job.State
-	if isWanted {
-		goal, isWanted = b.state(wanted, at.in("wanted"))
-	} else if len(job.VMs) > 0 {
-		goal, isWanted = b.s.wantedOf(job.VMs[0]), true
-	}
-	mistakes := len(b.mistakes)
+	b.s.Configuration.VJobs = append(b.s.Configuration.VJobs, job)
+}
+
+// agree refuses VMs that are in another vjob, or in another state than theirs.
+func (b *benchReader) agree(v value, at place, job *cluster.VJob) bool {
+	c, mistakes := b.s.Configuration, len(b.mistakes)
 	for _, vm := range job.VMs {
 		other, taken := b.job[vm]
 		b.job[vm] = job.Name
-		if taken {
+		if is := c.StateOf(vm); taken {
 			b.wrong(v, at, "VM %d is in vjob %q already", c.VMs[vm].ID, other)
-		} else if is := c.StateOf(vm); known && is != job.State {
+		} else if is != job.State {
 			b.wrong(v, at, "vjob %q is %s, and its VM %d is %s", job.Name, job.State, c.VMs[vm].ID, is)
 		}
 	}
-	for _, vm := range job.VMs {
-		if is := b.s.wantedOf(vm); isWanted && is != goal && len(b.mistakes) == mistakes {
-			b.wrong(v, at, "vjob %q is to be %s, and its VM %d is to be %s", job.Name, goal, c.VMs[vm].ID, is)
+	return len(b.mistakes) == mistakes
+}
+
+// wantedTogether refuses VMs that are to be in another state than their vjob.
+func (b *benchReader) wantedTogether(v value, at place, job *cluster.VJob) {
+	if len(job.VMs) == 0 {
+		return
+	}
+	goal := b.s.wantedOf(job.VMs[0])
+	if wanted, ok := v.get("wanted"); ok {
+		if goal, ok = b.state(wanted, at.in("wanted")); !ok {
+			return
 		}
 	}
-	c.VJobs = append(c.VJobs, job)
+	for _, vm := range job.VMs {
+		if is := b.s.wantedOf(vm); is != goal {
+			b.wrong(v, at, "vjob %q is to be %s, and its VM %d is to be %s", job.Name, goal, b.s.Configuration.VMs[vm].ID, is)
+		}
+	}
 }

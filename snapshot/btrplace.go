@@ -50,7 +50,10 @@ func (t *text) btrPlace(root value) (Snapshot, error) {
 		seen: map[cluster.Resource]bool{}, by: map[int32]at{},
 	}
 	b.document(root)
-	return *b.s, t.judge(b.s, b.at)
+	if b.s.Wanted != nil {
+		b.s.Goal = "switch"
+	}
+	return t.judge(b.s, b.at)
 }
 
 func (b *btrReader) document(root value) {

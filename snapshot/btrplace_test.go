@@ -67,7 +67,7 @@ func TestBtrPlaceInstances(t *testing.T) {
 		"images": {c.Image, []int32{nowhere, nowhere, nowhere, nowhere, 0}},
 		"wanted": {s.Wanted, []cluster.State{r, r, r, z, x}},
 		"format": {s.Format, BtrPlace},
-		"goal":   {s.Goal, "repair"},
+		"goal":   {s.Goal, "switch"},
 	} {
 		if !reflect.DeepEqual(got[0], got[1]) {
 			t.Errorf("%s: got %v, want %v", what, got[0], got[1])

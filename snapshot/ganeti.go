@@ -75,19 +75,44 @@ type ganetiReader struct {
 // primary node, as hbal keeps it.
 func (t *text) ganeti() (Snapshot, error) {
 	g := ganetiReader{
-		text: t, s: &Snapshot{Format: Ganeti, Configuration: &cluster.Configuration{}, Goal: "repair"},
+		text: t, s: &Snapshot{Format: Ganeti, Configuration: &cluster.Configuration{}},
 		groups: map[string]string{}, ratio: map[string]float64{}, nodes: map[string]int32{}, vms: map[string]bool{},
 		tagged: map[string][]int32{}, disks: map[string][]int32{}, within: map[string][]int32{},
 	}
 	g.sections()
 	g.rules()
-	return *g.s, t.judge(g.s, g.at)
+	return t.judge(g.s, g.at)
 }
 
-// sections reads the parts of the text, which empty lines separate.
+// ganetiSections are the parts of the text.
+var ganetiSections = []string{"groups", "nodes", "instances", "tags", "policies"}
+
+// sections reads the parts of the text.
 func (g *ganetiReader) sections() {
-	names := []string{"groups", "nodes", "instances", "tags", "policies"}
-	sections := make([][]row, len(names))
+	parts, last := g.parted()
+	for _, r := range parts[3] {
+		g.tags = append(g.tags, strings.Join(r.fields, "|"))
+	}
+	for _, part := range []struct { // nodes need groups and policies, instances need nodes
+		rows []row
+		read func(r *row)
+	}{{parts[0], g.readGroup}, {parts[4], g.readPolicy}, {parts[1], g.readNode}, {parts[2], g.readVM}} {
+		for i := range part.rows {
+			part.read(&part.rows[i])
+		}
+	}
+	if len(parts[1]) == 0 {
+		g.wrong(value{line: last}, nowhere, "there are no nodes; the second section has them")
+	}
+	for n := range g.s.Configuration.Nodes {
+		g.keep(n)
+	}
+	g.s.Configuration = plain(g.s.Configuration)
+}
+
+// parted returns the lines of each section, which empty lines separate, and the
+// number of the last line.
+func (g *ganetiReader) parted() (parts [5][]row, last int) {
 	section := 0
 	lines := strings.Split(strings.TrimRight(string(g.bytes), "\r\n"), "\n")
 	for i, line := range lines {
@@ -96,31 +121,14 @@ func (g *ganetiReader) sections() {
 			section++
 			continue
 		}
-		if section == len(names) {
-			g.wrong(value{line: i + 1}, nowhere, "a sixth section; there are %s, and an empty line after each", listed(names))
-			return
+		if section >= len(parts) {
+			g.wrong(value{line: i + 1}, nowhere, "a sixth section; there are %s, and an empty line after each", listed(ganetiSections))
+			break
 		}
-		at := place{list: names[section], index: len(sections[section])}
-		sections[section] = append(sections[section], row{value{line: i + 1}, at, strings.Split(line, "|")})
+		at := place{list: ganetiSections[section], index: len(parts[section])}
+		parts[section] = append(parts[section], row{value{line: i + 1}, at, strings.Split(line, "|")})
 	}
-	for _, r := range sections[3] {
-		g.tags = append(g.tags, strings.Join(r.fields, "|"))
-	}
-	for _, part := range []struct { // nodes need groups and policies, instances need nodes
-		section int
-		read    func(r *row)
-	}{{0, g.readGroup}, {4, g.readPolicy}, {1, g.readNode}, {2, g.readVM}} {
-		for i := range sections[part.section] {
-			part.read(&sections[part.section][i])
-		}
-	}
-	if len(sections[1]) == 0 {
-		g.wrong(value{line: len(lines)}, nowhere, "there are no nodes; the second section has them")
-	}
-	for n := range g.s.Configuration.Nodes {
-		g.keep(n)
-	}
-	g.s.Configuration = plain(g.s.Configuration)
+	return parts, len(lines)
 }
 
 // columns refuses lines with fewer columns than are needed, or more than are
@@ -144,8 +152,8 @@ func (g *ganetiReader) readGroup(r *row) {
 }
 
 func (g *ganetiReader) readPolicy(r *row) {
-	// A file of older versions has min and max in columns of their own.
-	if !g.columns(r, policyRatio+1, policyColumns+1) {
+	// Older versions have the least and the largest instance in columns of their own.
+	if !g.columns(r, policyColumns, policyColumns+1) {
 		return
 	}
 	column := policyRatio + len(r.fields) - policyColumns

@@ -76,7 +76,7 @@ func TestMistakesOfGanetiFiles(t *testing.T) {
 		text string
 		want []string
 	}{
-		"too many sections": {"a|b\n\n\n\n\n\nx\n", []string{"line 7: a sixth section; there are groups, nodes, instances, tags and policies"}},
+		"too many sections": {"a|b\n\n\n\n\n\n\nx\n", []string{"line 8: a sixth section; there are groups, nodes, instances, tags and policies", "line 8: there are no nodes"}},
 		"no nodes":          {"a|b\n", []string{"line 1: there are no nodes"}},
 		"nonsense": {`a|uuid
 a|uuid|x|||
@@ -110,7 +110,7 @@ a|1|1
 			`line 10: instances[1].secondary: there is no node "node-4"`,
 			`line 11: instances[2].disks: "floppy" is no kind of disk`,
 			`line 14: policies[0]: "lots" is no ratio of vCPUs to cores`,
-			`line 15: policies[1]: 3 columns, and there are 5 to 7`,
+			`line 15: policies[1]: 3 columns, and there are 6 to 7`,
 		}},
 		"contradiction": {`a|uuid
 

@@ -99,7 +99,7 @@ func (t *text) libvirt() (Snapshot, error) {
 		g.node(h)
 	}
 	g.sort()
-	return *g.s, t.judge(g.s, nil)
+	return t.judge(g.s, nil)
 }
 
 // lines puts the lines where they belong.

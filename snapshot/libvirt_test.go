@@ -2,6 +2,8 @@ package snapshot
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -134,4 +136,46 @@ func FuzzGathered(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		readsOrRefuses(t, []byte(gatherHeader+"\n"+text))
 	})
+}
+
+// examples/gather.sh prints what is read, with an ssh and a virsh that know
+// their lines.
+func TestGatherScript(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	dir := t.TempDir()
+	for name, script := range map[string]string{
+		"ssh":   `host=$1; shift; HOST=$host exec env "$@"`,
+		"sleep": `echo "$1" >>"$DIR/slept"`,
+		"date":  `if [ -e "$DIR/slept" ]; then echo "time: 30000000000"; else echo "time: 20000000000"; fi`,
+		"virsh": `
+[ "$1 $2" = "-c qemu:///system" ] || exit 1
+if [ "$3" = nodeinfo ]; then
+	printf 'CPU(s):              8\nMemory size:         33554432 KiB\n\n'
+elif [ "$HOST" = kvm2 ]; then
+	used=1; [ -e "$DIR/slept" ] && used=5
+	printf "Domain: 'web'\n  state.state=1\n  cpu.time=${used}000000000\n  balloon.maximum=1048576\n  vcpu.current=2\n\n"
+fi`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!"+sh+"\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gather := exec.Command(sh, "../examples/gather.sh", "kvm1", "kvm2")
+	gather.Env = append(os.Environ(), "DIR="+dir, "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	text, err := gather.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	s, err := Read(text)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	c := s.Configuration
+	want := cluster.VM{Name: "web", VCPUs: 2, Demand: cluster.Of(400, cluster.GiB)}
+	if len(c.Nodes) != 2 || c.Nodes[0].Capacity != cluster.Of(7*cluster.Core, 30*cluster.GiB) || len(c.VMs) != 1 || c.VMs[0] != want || c.Host[0] != 1 {
+		t.Errorf("got %+v", c)
+	}
 }

@@ -32,8 +32,8 @@ import (
 //	drain: [kvm3]
 //
 // VMs are named, matched by a pattern with *, or those of a {vjob: name}. Nodes are
-// named, matched, or those of a {site:, room:, rack:}. docs/rules.md has all
-// keys.
+// named, matched, or those of a {site:, room:, rack:}. docs/file-formats.md has
+// all keys.
 //
 // A rule without a name gets one of its kind and its place in the file, from 1. It
 // holds always, if rules of its kind have the choice (rule.Kind.CanHoldAlways)
@@ -50,7 +50,7 @@ func (s Snapshot) WithRules(data []byte) (Snapshot, error) {
 	more.Rules, more.Wanted, more.Drain = slices.Clone(s.Rules), slices.Clone(s.Wanted), slices.Clone(s.Drain)
 	r := newRulesReader(t, &more)
 	r.document(root)
-	if err := t.judge(&more, r.at); err != nil {
+	if more, err = t.judge(&more, r.at); err != nil {
 		return s, err
 	}
 	return more, nil
@@ -347,9 +347,9 @@ func (r *rulesReader) standing(v value, at place) []int32 {
 	for _, f := range v.fields {
 		where = append(where, f.key+" "+f.value.text)
 	}
-	for i, n := range r.s.Configuration.Nodes {
-		is := map[string]string{"site": n.Site, "room": n.Room, "rack": n.Rack}
-		if !slices.ContainsFunc(v.fields, func(f field) bool { return is[f.key] != f.value.text }) {
+	for i := range r.s.Configuration.Nodes {
+		n := &r.s.Configuration.Nodes[i]
+		if !slices.ContainsFunc(v.fields, func(f field) bool { return domainName(n, f.key) != f.value.text }) {
 			found = append(found, int32(i))
 		}
 	}
@@ -360,6 +360,17 @@ func (r *rulesReader) standing(v value, at place) []int32 {
 		r.wrong(v, at, "there is no node in %s", strings.Join(where, ", "))
 	}
 	return found
+}
+
+// domainName is the name of a node's site, room or rack.
+func domainName(n *cluster.Node, level string) string {
+	switch level {
+	case "site":
+		return n.Site
+	case "room":
+		return n.Room
+	}
+	return n.Rack
 }
 
 // selection reads names, patterns and objects, in a list or one alone. group
@@ -402,8 +413,9 @@ func (r *rulesReader) called(v value, at place, among *names) []int32 {
 		return nil
 	}
 	var found []int32
+	p := patternOf(v.text)
 	for i, name := range among.all {
-		if matches(v.text, name) {
+		if p.matches(name) {
 			found = append(found, int32(i))
 		}
 	}
@@ -413,20 +425,27 @@ func (r *rulesReader) called(v value, at place, among *names) []int32 {
 	return found
 }
 
-// matches reports whether a pattern stands for a name. A * stands for any text.
-func matches(pattern, name string) bool {
-	parts := strings.Split(pattern, "*")
-	first, last := parts[0], parts[len(parts)-1]
+// pattern is the text between the stars of a pattern. A star stands for any
+// text.
+type pattern []string
+
+func patternOf(text string) pattern { return strings.Split(text, "*") }
+
+func (p pattern) matches(name string) bool {
+	first, last := p[0], p[len(p)-1]
+	if len(p) == 1 {
+		return name == first
+	}
 	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
 		return false
 	}
 	name = name[len(first) : len(name)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		i := strings.Index(name, part)
-		if i < 0 {
+	for _, part := range p[1 : len(p)-1] {
+		_, after, ok := strings.Cut(name, part)
+		if !ok {
 			return false
 		}
-		name = name[i+len(part):]
+		name = after
 	}
 	return true
 }
@@ -444,8 +463,9 @@ func meant(name string, all []string) string {
 func meantPattern(pattern string, all []string) string {
 	first, rest, _ := strings.Cut(pattern, "*")
 	var beginnings []string
+	ending := patternOf("*" + rest)
 	for _, name := range all {
-		if len(name) >= len(first) && strings.ToValidUTF8(name[:len(first)], "") == name[:len(first)] && matches("*"+rest, name) {
+		if len(name) >= len(first) && strings.ToValidUTF8(name[:len(first)], "") == name[:len(first)] && ending.matches(name) {
 			beginnings = append(beginnings, name[:len(first)])
 		}
 	}

@@ -275,14 +275,17 @@ func TestPatterns(t *testing.T) {
 		{"a*a", "a", false},
 		{"*a*b*", "xbxa", false},
 		{"a?", "ab", false},
+		{"web", "web", true},
+		{"web", "web-1", false},
 	} {
-		if got := matches(c.pattern, c.name); got != c.want {
+		if got := patternOf(c.pattern).matches(c.name); got != c.want {
 			t.Errorf("%q stands for %q: %t, want %t", c.pattern, c.name, got, c.want)
 		}
 	}
 }
 
-func TestExamplesOfRules(t *testing.T) {
+// eightHosts is the snapshot of the examples.
+func eightHosts(t *testing.T) Snapshot {
 	text, err := os.ReadFile("../examples/snapshots/eight-hosts.json")
 	if err != nil {
 		t.Fatal(err)
@@ -291,6 +294,10 @@ func TestExamplesOfRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func TestExamplesOfRules(t *testing.T) {
 	files, err := filepath.Glob("../examples/rules/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are %d examples, %v", len(files), err)
@@ -300,9 +307,37 @@ func TestExamplesOfRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.WithRules(text); err != nil {
+		if _, err := eightHosts(t).WithRules(text); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+}
+
+// The examples of the documentation can be used as they stand there.
+func TestDocumentedSnapshotsAndRules(t *testing.T) {
+	docs, err := os.ReadFile("../docs/file-formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(after, language string) []byte {
+		_, rest, ok := strings.Cut(string(docs), after)
+		_, rest, begins := strings.Cut(rest, "```"+language+"\n")
+		text, _, ends := strings.Cut(rest, "```\n")
+		if !ok || !begins || !ends {
+			t.Fatalf("there is no %s after %q", language, after)
+		}
+		return []byte(text)
+	}
+	if _, err := Read(block("### JSON of dvms", "json")); err != nil {
+		t.Error(err)
+	}
+	s, err := eightHosts(t).WithRules(block("## Rules", "yaml"))
+	if err != nil || len(s.Rules) != 4 || s.Wanted == nil || len(s.Drain) != 1 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	script, err := os.ReadFile("../examples/gather.sh")
+	if shown := block("### Hosts of libvirt", "sh"); err != nil || string(shown) != string(script) {
+		t.Errorf("examples/gather.sh is not what the documentation shows, %v", err)
 	}
 }
 

@@ -116,10 +116,10 @@ func byFirstLine(data []byte) (read func(t *text) (Snapshot, error), ok bool) {
 }
 
 // judge notes what is wrong with a snapshot as a whole, and with its rules, of
-// which places says where they are. It returns all mistakes of the text.
+// which places says where they are. It returns s, or all mistakes of the text.
 //
 // Rules with mistakes of their own are not among those of s.
-func (t *text) judge(s *Snapshot, places []at) error {
+func (t *text) judge(s *Snapshot, places []at) (Snapshot, error) {
 	if len(t.mistakes) == 0 {
 		if err := s.Configuration.Validate(); err != nil { // sums that are too large to count
 			t.mistakes = append(t.mistakes, Mistake{Line: 1, Text: err.Error()})
@@ -133,7 +133,10 @@ func (t *text) judge(s *Snapshot, places []at) error {
 		where := places[wrong.Rule]
 		t.mistakes = append(t.mistakes, Mistake{where.line, where.path, fmt.Sprintf("rule %s: %s", wrong.Name, wrong.Text)})
 	}
-	return t.err()
+	if err := t.err(); err != nil {
+		return Snapshot{}, err
+	}
+	return *s, nil
 }
 
 // at is where something is in a text.

@@ -2,6 +2,7 @@ package placementtest_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -162,5 +163,39 @@ func BenchmarkBest(b *testing.B) {
 				p.Best(placementtest.LeastCost, nil)
 			}
 		})
+	}
+}
+
+// No placement that is drawn, and has nothing wrong, is better than the best.
+func TestBestIsBest(t *testing.T) {
+	right := 0
+	for seed := range 300 {
+		p := placementtest.Problems(placementtest.Small).Example(seed)
+		rng := rand.New(rand.NewPCG(uint64(seed), 1))
+		for _, goal := range []placementtest.Goal{placementtest.LeastCost, placementtest.FewestNodes} {
+			best, host, exists := p.Best(goal, nil)
+			if again, verdict := p.Judge(host); exists && (again != best || len(verdict.Wrong) > 0) {
+				t.Fatalf("seed %d: best is %+v, judged %+v %v", seed, best, again, verdict.Wrong)
+			}
+			for range 200 {
+				other := make([]int32, len(p.Configuration.VMs))
+				for v := range other {
+					other[v] = cluster.Nowhere
+					if want := p.Request.Wanted; want == nil && p.Configuration.Host[v] != cluster.Nowhere || want != nil && want[v] == cluster.Running {
+						other[v] = rng.Int32N(int32(len(p.Configuration.Nodes)))
+					}
+				}
+				value, verdict := p.Judge(other)
+				if len(verdict.Wrong) > 0 {
+					continue
+				}
+				if right++; !exists || goal.Compare(value, best) < 0 {
+					t.Fatalf("seed %d: %v is %+v, and best %+v", seed, other, value, best)
+				}
+			}
+		}
+	}
+	if right < 5000 {
+		t.Errorf("only %d placements were right", right)
 	}
 }

@@ -266,7 +266,7 @@ func (k *checker) lives() error {
 			d.to = cluster.Nowhere
 		}
 		state[v] = after(a.Kind)
-		if image[v] = cluster.Nowhere; a.Kind == plan.Suspend {
+		if a.Kind == plan.Suspend {
 			image[v] = host
 		}
 	}

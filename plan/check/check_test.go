@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/plan"
@@ -201,21 +202,25 @@ func TestTimed(t *testing.T) {
 	apart := rule.Rule{Name: "apart", Kind: rule.Spread, VMs: []int32{0, 3}, Always: true}
 	tests := []struct {
 		name   string
-		change func(p *plan.Plan, spans []check.Span)
+		change func(p *plan.Plan, s *plan.Schedule)
 		want   string
 	}{
-		{"one after the other", func(*plan.Plan, []check.Span) {}, ""},
-		{"too few", func(p *plan.Plan, _ []check.Span) { p.Actions = p.Actions[:3] }, "3 actions but 4 spans"},
-		{"it ends before it starts", func(_ *plan.Plan, s []check.Span) { s[0].Start = 6 }, "action 0 (VM 0 from node 0 to 2 in step 0): it is carried out from 6ns to 5ns"},
-		{"before the start", func(_ *plan.Plan, s []check.Span) { s[0].Start = -1 }, "it is carried out from -1ns to 5ns"},
-		{"too early for its dependency", func(_ *plan.Plan, s []check.Span) { s[2].Start = 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): it starts at 4ns, and action 0, which it comes after, ends at 5ns"},
-		{"too early for room", func(p *plan.Plan, s []check.Span) { p.Actions[2].After, s[2].Start = nil, 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): too little cpu on the target"},
-		{"without dependency, in time", func(p *plan.Plan, _ []check.Span) { p.Actions[2].After = nil }, ""},
-		{"no dependency, and apart for a rule", func(p *plan.Plan, s []check.Span) { p.Actions[3].After, p.Actions[2].After = []int{1}, []int{0} }, ""},
-		{"a rule is broken for a moment", func(p *plan.Plan, s []check.Span) {
-			p.Actions[3].After, p.Actions[2].After, s[0].End, s[2] = []int{1}, nil, 9, check.Span{Start: 9, End: 9}
+		{"one after the other", func(*plan.Plan, *plan.Schedule) {}, ""},
+		{"too few", func(p *plan.Plan, _ *plan.Schedule) { p.Actions = p.Actions[:3] }, "3 actions, but 4 starts and 4 ends"},
+		{"it ends before it starts", func(_ *plan.Plan, s *plan.Schedule) { s.Start[0] = 6 }, "action 0 (VM 0 from node 0 to 2 in step 0): it is carried out from 6ns to 5ns"},
+		{"before the start", func(_ *plan.Plan, s *plan.Schedule) { s.Start[0] = -1 }, "it is carried out from -1ns to 5ns"},
+		{"too early for its dependency", func(_ *plan.Plan, s *plan.Schedule) { s.Start[2] = 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): it starts at 4ns, and action 0, which it comes after, ends at 5ns"},
+		{"too early for room", func(p *plan.Plan, s *plan.Schedule) { p.Actions[2].After, s.Start[2] = nil, 4 }, "action 2 (VM 2 from node 1 to 0 in step 1): too little cpu on the target"},
+		{"without dependency, in time", func(p *plan.Plan, _ *plan.Schedule) { p.Actions[2].After = nil }, ""},
+		{"no dependency, and apart for a rule", func(p *plan.Plan, s *plan.Schedule) { p.Actions[3].After, p.Actions[2].After = []int{1}, []int{0} }, ""},
+		{"a rule is broken for a moment", func(p *plan.Plan, s *plan.Schedule) {
+			p.Actions[3].After, p.Actions[2].After = []int{1}, nil
+			s.End[0], s.Start[2] = 9, 9
 		}, "action 3 (VM 3 from node 1 to 0 in step 1): rule apart (spread): VMs v0 and v3 are together for a time"},
-		{"no time at all", func(p *plan.Plan, s []check.Span) { clear(s) }, ""},
+		{"no time at all", func(p *plan.Plan, s *plan.Schedule) { clear(s.Start); clear(s.End); s.Makespan = 0 }, ""},
+		{"another makespan", func(_ *plan.Plan, s *plan.Schedule) { s.Makespan = 8 }, "the last action ends at 9ns, and the makespan is said to be 8ns"},
+		{"two at a time", func(_ *plan.Plan, s *plan.Schedule) { s.PerNode = 2 }, ""},
+		{"one at a time", func(_ *plan.Plan, s *plan.Schedule) { s.PerNode = 1 }, "action 0 (VM 0 from node 0 to 2 in step 0): 1 other actions touch node 0 when it starts at 0s, and 1 may touch it at a time"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -223,9 +228,9 @@ func TestTimed(t *testing.T) {
 			c.Nodes[0].Capacity = cluster.Of(2000, 100)
 			c.Nodes[1].Capacity = cluster.Of(9000, 100)
 			p := planOf(c, "0>2 1>2 ; 2>0 3>0")
-			spans := []check.Span{{0, 5}, {0, 7}, {7, 9}, {7, 8}}
-			test.change(&p, spans)
-			if err := check.Timed(c, p, spans, apart); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			s := plan.Schedule{Start: []time.Duration{0, 0, 7, 7}, End: []time.Duration{5, 7, 9, 8}, Makespan: 9}
+			test.change(&p, &s)
+			if err := check.Timed(c, p, s, apart); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
@@ -283,6 +288,11 @@ func TestPlanInterleavings(t *testing.T) {
 			"a small departure for a large arrival, made up for by another", lane([]int64{40, 50}, []int64{10, 60}),
 			[]plan.Action{in(2, 0), out(0, 0), out(1, 1), in(3, 2, 2)},
 			"action 0 ",
+		},
+		{
+			"who concedes one of two departures leaves the other one to the next", lane([]int64{50, 40}, []int64{10, 50, 40}),
+			[]plan.Action{in(2, 0), out(0, 0), out(1, 0), in(3, 1, 1, 2), in(4, 2, 1)},
+			"",
 		},
 		{
 			"overloaded at the start, and enough leave", lane([]int64{80, 80}, []int64{20}),

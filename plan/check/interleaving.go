@@ -217,8 +217,11 @@ func (k *checker) among(i int) error {
 	}
 	w := scattering{order: k.orderOf(stays), stays: stays}
 	for _, s := range stays {
-		if s.begin != never && w.found([]stay{s}, having(r.Groups, s.node)) {
-			return k.breaks(s.begin, i, "the VMs may be in no one group for a time")
+		if s.begin == never {
+			continue
+		}
+		if a, found := w.find([]stay{s}, having(r.Groups, s.node)); found {
+			return k.breaks(a, i, "the VMs may be in no one group for a time")
 		}
 	}
 	return nil
@@ -241,22 +244,26 @@ type scattering struct {
 	stays []stay
 }
 
-// found reports whether more stays can be added to those chosen, so that none of
-// the groups is left. Each is to rule out at least one of them.
-func (w *scattering) found(chosen []stay, groups [][]int32) bool {
+// find looks for stays to be added to those chosen, so that none of the groups is
+// left, and returns the last action by which one of them begins. Each is to rule
+// out at least one group.
+func (w *scattering) find(chosen []stay, groups [][]int32) (last int, found bool) {
 	if len(groups) == 0 {
-		return true
+		for _, s := range chosen {
+			last = max(last, s.begin)
+		}
+		return last, true
 	}
 	for _, s := range w.stays {
 		left := having(groups, s.node)
 		if len(left) == len(groups) || slices.ContainsFunc(chosen, func(t stay) bool { return !w.order.overlap(s, t) }) {
 			continue
 		}
-		if w.found(append(chosen, s), left) {
-			return true
+		if last, found := w.find(append(chosen, s), left); found {
+			return last, true
 		}
 	}
-	return false
+	return never, false
 }
 
 // maxOnline checks how many nodes may be busy at once: the largest set of them

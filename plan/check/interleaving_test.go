@@ -171,22 +171,14 @@ func worst(r *reading, c *cluster.Configuration, p plan.Plan, steps bool) (rules
 		for x, q := range r.rules {
 			rules[x] = rules[x] || q.Kind.CanHoldAlways() && r.worse(q, was, is)
 		}
-		here := facts{}
-		for key := range is {
-			if key[1] == w.to(i) {
-				here[key] = true
-			}
-		}
-		room = room || !r.viable(here)
+		room = room || !r.viable(at(is, w.to(i)))
 	}
 	w.all()
 	return rules, room
 }
 
-// planAgrees compares the verdict about a plan with what a walk through all
-// orders of events finds: about room, and about each rule by itself.
-func planAgrees(t *rapid.T) {
-	c, rules, p := journey(t)
+// runsEver returns which VMs run at the start or in the end.
+func runsEver(c *cluster.Configuration, p plan.Plan) []bool {
 	run := make([]bool, len(c.VMs))
 	for v := range run {
 		run[v] = c.Host[v] != cluster.Nowhere
@@ -196,7 +188,14 @@ func planAgrees(t *rapid.T) {
 			}
 		}
 	}
-	r := read(c, check.Request{Rules: rules}, run)
+	return run
+}
+
+// planAgrees compares the verdict about a plan with what a walk through all
+// orders of events finds: about room, and about each rule by itself.
+func planAgrees(t *rapid.T) {
+	c, rules, p := journey(t)
+	r := read(c, check.Request{Rules: rules}, runsEver(c, p))
 	broken, noRoom := worst(r, c, p, false)
 	brokenBySteps, _ := worst(r, c, p, true)
 	// Rules that are not about moments say what memory, room and nodes there are.
@@ -229,37 +228,90 @@ func planAgrees(t *rapid.T) {
 		if (err != nil) != want && !overestimated {
 			t.Fatalf("rule %+v can be broken: %v, but %v", q, want, err)
 		}
-		if err == nil {
-			timesAgree(t, c, p, append(slices.Clone(amounts), q))
+	}
+}
+
+// timesAgree draws times for a plan, and compares the verdict with what the facts
+// at each instant say.
+func timesAgree(t *rapid.T) {
+	c, rules, p := journey(t)
+	w := walk{c: c, p: p, states: make([]byte, len(p.Actions))}
+	r := read(c, check.Request{Rules: rules}, runsEver(c, p))
+	s := plan.Schedule{Start: make([]time.Duration, len(p.Actions)), End: make([]time.Duration, len(p.Actions))}
+	for i, a := range p.Actions {
+		for _, b := range a.After {
+			s.Start[i] = max(s.Start[i], s.End[b])
+		}
+		s.Start[i] += time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))
+		s.End[i] = s.Start[i] + time.Duration(rapid.IntRange(1, 3).Draw(t, "lasts"))
+		s.Makespan = max(s.Makespan, s.End[i])
+	}
+	var timed []rule.Rule // those about moments, and about what there is
+	for _, q := range rules {
+		switch q.Kind {
+		case rule.Root, rule.MovesIn, rule.MovesOut, rule.Precedence, rule.Offline:
+		default:
+			timed = append(timed, q)
+		}
+	}
+	r.rules = timed
+	r.open = slices.Repeat([]bool{true}, len(c.Nodes))
+	fine := true
+	for now := range time.Duration(50) {
+		var starting []int
+		for i := range p.Actions {
+			w.states[i] = 0
+			switch {
+			case s.End[i] <= now:
+				w.states[i] = 2
+			case s.Start[i] < now:
+				w.states[i] = 1
+			case s.Start[i] == now:
+				starting = append(starting, i)
+			}
+		}
+		was := w.facts()
+		for _, i := range starting {
+			w.states[i] = 1
+		}
+		is := w.facts()
+		for _, q := range timed {
+			fine = fine && !(q.Kind.CanHoldAlways() && r.worse(q, was, is))
+		}
+		for _, i := range starting {
+			fine = fine && (!p.Actions[i].Kind.Arrives() || r.viable(at(is, w.to(i))))
+		}
+	}
+	if err := check.Timed(c, p, s, timed...); (err == nil) != fine {
+		t.Fatalf("fine: %v, but %v at %v", fine, err, s)
+	}
+	for i, a := range p.Actions {
+		for _, b := range a.After {
+			early := s
+			early.End = slices.Clone(s.End)
+			early.End[b] = s.Start[i] + 1
+			early.Makespan = slices.Max(early.End)
+			if err := check.Timed(c, p, early, timed...); err == nil {
+				t.Fatalf("action %d starts before action %d ends: %v", i, b, early)
+			}
 		}
 	}
 }
 
-// timesAgree draws times for a plan that is fine, which are fine too, and spoils
-// them.
-func timesAgree(t *rapid.T, c *cluster.Configuration, p plan.Plan, rules []rule.Rule) {
-	if len(p.Actions) == 0 {
-		return
-	}
-	spans := make([]check.Span, len(p.Actions))
-	for i, a := range p.Actions {
-		for _, b := range a.After {
-			spans[i].Start = max(spans[i].Start, spans[b].End)
-		}
-		spans[i].Start += time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))
-		spans[i].End = spans[i].Start + time.Duration(rapid.IntRange(0, 3).Draw(t, "lasts"))
-	}
-	if q := rules[len(rules)-1]; q.Kind != rule.Among && q.Kind != rule.MaxOnline { // these are judged by steps only, if they are broken
-		if err := check.Timed(c, p, spans, rules...); err != nil {
-			t.Fatalf("fine in any order, but not at %v: %v", spans, err)
+// at returns the facts about node n.
+func at(f facts, n int32) facts {
+	here := facts{}
+	for key := range f {
+		if key[1] == n {
+			here[key] = true
 		}
 	}
-	last := len(p.Actions) - 1
-	for _, b := range p.Actions[last].After {
-		spans[b].End = spans[last].Start + 1
-		if err := check.Timed(c, p, spans, rules...); err == nil {
-			t.Fatalf("action %d starts before action %d ends: %v", last, b, spans)
-		}
+	return here
+}
+
+func TestTimedAgainstReading(t *testing.T) {
+	for range 20 {
+		rapid.Check(t, timesAgree)
 	}
 }
 

@@ -11,51 +11,90 @@ import (
 	"github.com/dvms-project/dvms/rule"
 )
 
-// Span is when an action starts and ends.
-type Span struct {
-	Start, End time.Duration
+// span is when an action starts and ends.
+type span struct {
+	start, end time.Duration
 }
 
 // Timed returns an *ActionError about the first action of p that is wrong if
-// each is carried out in its span, by action; nil if p can be carried out so and
-// keeps the rules on the way. What ends at an instant makes room for what starts
-// then. As for Plan, it does not matter where p leads.
-func Timed(c *cluster.Configuration, p plan.Plan, spans []Span, rules ...rule.Rule) error {
-	if len(spans) != len(p.Actions) {
-		return fmt.Errorf("%d actions but %d spans", len(p.Actions), len(spans))
+// they are carried out as s says; nil if they can be, keeping the rules on the way,
+// and s has the makespan and the limit per node that it says. What ends at
+// an instant makes room for what starts then. As for Plan, it does not matter where
+// p leads.
+func Timed(c *cluster.Configuration, p plan.Plan, s plan.Schedule, rules ...rule.Rule) error {
+	if len(s.Start) != len(p.Actions) || len(s.End) != len(p.Actions) {
+		return fmt.Errorf("%d actions, but %d starts and %d ends", len(p.Actions), len(s.Start), len(s.End))
 	}
 	k, err := newChecker(c, p, rules)
 	if err != nil {
 		return err
 	}
+	spans := make([]span, len(k.actions))
+	last := time.Duration(0)
 	for i, a := range k.actions {
-		if spans[i].Start < 0 || spans[i].End < spans[i].Start {
-			return k.wrong(i, "it is carried out from %v to %v", spans[i].Start, spans[i].End)
+		spans[i] = span{s.Start[i], s.End[i]}
+		if spans[i].start < 0 || spans[i].end < spans[i].start {
+			return k.wrong(i, "it is carried out from %v to %v", spans[i].start, spans[i].end)
 		}
 		for _, b := range a.After {
-			if spans[b].End > spans[i].Start {
-				return k.wrong(i, "it starts at %v, and action %d, which it comes after, ends at %v", spans[i].Start, b, spans[b].End)
+			if spans[b].end > spans[i].start {
+				return k.wrong(i, "it starts at %v, and action %d, which it comes after, ends at %v", spans[i].start, b, spans[b].end)
+			}
+		}
+		last = max(last, s.End[i])
+	}
+	if s.Makespan != last {
+		return fmt.Errorf("the last action ends at %v, and the makespan is said to be %v", last, s.Makespan)
+	}
+	for _, judge := range []func() error{k.moves, func() error { return k.replay(spans) }, func() error { return k.perNode(spans, s.PerNode) }} {
+		if err := judge(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perNode checks that at most so many actions touch a node at a time. 0 is no
+// limit.
+func (k *checker) perNode(spans []span, limit int) error {
+	if limit == 0 {
+		return nil
+	}
+	touching := map[cluster.NodeID][]int{}
+	for i, a := range k.actions {
+		touching[a.Source] = append(touching[a.Source], i)
+		if a.Target != a.Source {
+			touching[a.Target] = append(touching[a.Target], i)
+		}
+	}
+	for i, a := range k.actions {
+		for _, n := range []cluster.NodeID{a.Source, a.Target} {
+			others := 0
+			for _, b := range touching[n] {
+				if b != i && spans[b].start <= spans[i].start && spans[i].start < spans[b].end {
+					others++
+				}
+			}
+			if others >= limit {
+				return k.wrong(i, "%d other actions touch node %d when it starts at %v, and %d may touch it at a time", others, n, spans[i].start, limit)
 			}
 		}
 	}
-	if err := k.moves(); err != nil {
-		return err
-	}
-	return k.replay(spans)
+	return nil
 }
 
 // steps replays the plan step by step.
 func (k *checker) steps() error {
-	spans := make([]Span, len(k.actions))
+	spans := make([]span, len(k.actions))
 	for i, a := range k.actions {
-		spans[i] = Span{time.Duration(a.Step), time.Duration(a.Step) + 1}
+		spans[i] = span{time.Duration(a.Step), time.Duration(a.Step) + 1}
 	}
 	return k.replay(spans)
 }
 
 // replay carries the actions out, each in its span, and looks at nodes and rules
 // whenever somebody arrives. The spans agree with After.
-func (k *checker) replay(spans []Span) error {
+func (k *checker) replay(spans []span) error {
 	w := newReplay(k)
 	starts, ends := make([]int, len(spans)), make([]int, len(spans))
 	for i := range spans {
@@ -63,19 +102,22 @@ func (k *checker) replay(spans []Span) error {
 	}
 	// Who comes after another in the plan comes after it here, if both start at the same
 	// instant, as they do if one takes no time.
-	slices.SortStableFunc(starts, func(a, b int) int { return cmp.Compare(spans[a].Start, spans[b].Start) })
-	slices.SortStableFunc(ends, func(a, b int) int { return cmp.Compare(spans[a].End, spans[b].End) })
+	slices.SortStableFunc(starts, func(a, b int) int { return cmp.Compare(spans[a].start, spans[b].start) })
+	slices.SortStableFunc(ends, func(a, b int) int { return cmp.Compare(spans[a].end, spans[b].end) })
 	started := make([]bool, len(spans))
 	for len(starts) > 0 {
-		now := spans[starts[0]].Start
-		for len(ends) > 0 && spans[ends[0]].End <= now && started[ends[0]] {
+		now := spans[starts[0]].start
+		for len(ends) > 0 && spans[ends[0]].end <= now && started[ends[0]] {
 			w.end(ends[0])
 			ends = ends[1:]
 		}
 		together := 0 // actions that start before anything else ends
-		for together < len(starts) && spans[starts[together]].Start == now && w.mayStart(starts[together]) {
+		for together < len(starts) && spans[starts[together]].start == now && w.mayStart(starts[together]) {
 			started[starts[together]] = true
 			together++
+		}
+		if together == 0 {
+			panic(fmt.Sprintf("check: action %d cannot start at %v, though its time has come", starts[0], now))
 		}
 		if err := w.start(starts[:together]); err != nil {
 			return err

@@ -57,8 +57,8 @@ func (x *crossing) exceeds(past *past, most int64, mayBeEmpty bool) (arrival int
 	if x.order == nil {
 		x.order = past.order(x.arrivals, x.departures)
 	}
-	if x.held <= most && x.worst(never) <= most {
-		return 0, 0, false // it can't be too much before somebody has arrived
+	if x.worst(never) <= most {
+		return 0, 0, false
 	}
 	for _, i := range x.arrivals {
 		if mayBeEmpty && x.size(i) == 0 {
