@@ -18,7 +18,7 @@ import (
 
 // Spec says which instance to draw.
 type Spec struct {
-	Family string // a key of laws
+	Family string // one of Suite, or crowded
 	Tier   string // the law within the family
 	// Nodes is how many nodes there are, roughly for the family cycle, whose nodes come
 	// in groups.
@@ -99,6 +99,8 @@ func Make(s Spec) *Instance {
 		d.switching()
 	case "cycle":
 		d.cycle()
+	case "crowded":
+		d.crowded()
 	default:
 		panic("bench: there is no family " + s.Family)
 	}

@@ -175,6 +175,9 @@ func (row *solverRow) compareNodes(c *comparison, known *reference, cost float64
 	if m != nil && m.Nodes > 0 && (c.Nodes == 0 || m.Nodes <= c.Nodes) {
 		c.Nodes = m.Nodes
 	}
+	if c.Nodes == 0 {
+		c.Nodes = known.Bound.Nodes // nobody has found as few, or tried
+	}
 	c.NodesAre = compared(float64(row.on), float64(c.Nodes))
 	if m != nil && m.Mem != nil && m.Nodes == row.on {
 		c.Cost, c.CostIs = *m.Mem, compared(cost, *m.Mem)
@@ -182,8 +185,8 @@ func (row *solverRow) compareNodes(c *comparison, known *reference, cost float64
 			c.Contradiction = "the bound is above the cost of a placement that is known"
 		}
 	}
-	if row.on < known.Bound.Nodes || c.Nodes > 0 && row.solution.Result.NodesBound > c.Nodes {
-		c.Contradiction = "fewer nodes are in use than is proven to be needed"
+	if row.on < known.Bound.Nodes || m != nil && m.Nodes > 0 && row.solution.Result.NodesBound > m.Nodes {
+		c.Contradiction = "the number of nodes, or its bound, contradicts what is proven"
 	}
 }
 
