@@ -252,10 +252,18 @@ func (f *solverFlags) measure(s source) (*solverRow, error) {
 	task := &bench.Task{Snapshot: snap, Together: f.together, Budget: int(f.budget)}
 	row := measureTask(task, int(f.repeat))
 	if f.plans.text != "" {
-		base := filepath.Join(f.plans.text, snap.Name)
-		err = errors.Join(os.WriteFile(base+".json", text, 0o666), os.WriteFile(base+".plan.json", snapshot.BenchPlan(row.solution.Plan), 0o666))
+		err = f.keep(row, text)
 	}
 	return row, err
+}
+
+// keep writes an instance, and its plan if there is one.
+func (f *solverFlags) keep(row *solverRow, instance []byte) error {
+	base := filepath.Join(f.plans.text, row.task.Name)
+	if err := os.WriteFile(base+".json", instance, 0o666); err != nil || !row.hasPlan() {
+		return err
+	}
+	return os.WriteFile(base+".plan.json", snapshot.BenchPlan(row.solution.Plan), 0o666)
 }
 
 // waiting is a line on a terminal that says what is being done, once that has
