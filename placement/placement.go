@@ -174,7 +174,7 @@ func Solve(c *cluster.Configuration, p Problem) Result {
 
 // repair looks for the placement that costs least.
 func (r *repair) repair() Answer {
-	if r.settled() {
+	if r.settled() && (!r.switches() || r.reachable(r.c.Host, 0)) {
 		r.host = r.c.Host
 		return Viable
 	}
@@ -351,6 +351,9 @@ func (r *repair) settleBook() {
 func (r *repair) settled() bool {
 	return len(r.over) == 0 && len(r.forced) == 0 && (r.book == nil || r.book.wrong == 0 && r.book.penalty == 0)
 }
+
+// switches reports whether a VM changes its state, or its node in any case.
+func (r *repair) switches() bool { return len(r.leavers) > 0 || r.dormant != nil || r.lobby != noLobby }
 
 // total is what host costs.
 func (r *repair) total() int64 {
