@@ -141,7 +141,8 @@ type Result struct {
 	Steps      int
 	FirstSteps int // the effort after which the first viable placement was known
 	Rejected   Rejections
-	ByRule     []int // by rule: how often it kept a VM from a node; nil if there are no rules
+	Known      *Known // for Problem.Known, if there is no placement and there are no rules; else nil
+	ByRule     []int  // by rule: how often it kept a VM from a node; nil if there are no rules
 }
 
 // Gap is by how much the cost may be above the least, as a share of Bound. It is
@@ -161,6 +162,11 @@ func (r *Result) Gap() float64 {
 //
 // c is as cluster.Configuration.Validate wants it; it is not changed.
 func Solve(c *cluster.Configuration, p Problem) Result {
+	if p.Known != nil && p.isPlain() {
+		if result, short := p.Known.short(c); short {
+			return result
+		}
+	}
 	r := newRepair(c, &p)
 	switch p.Goal {
 	case Consolidate:
@@ -266,6 +272,7 @@ type repair struct {
 
 	covers  []cover // by position in over
 	evicted []int32 // VMs of all covers, and those that rules evict
+	chosen  []int32 // the VMs of covers, one cover after the other; without rules only
 	left    []int32 // the nodes that VMs leave
 	bound   int64   // no viable placement costs less
 	proven  bool    // cost is proven to be the least
@@ -596,6 +603,9 @@ func (r *repair) result(a Answer) Result {
 	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.fixed), Rejected: r.rejected}
 	if r.book != nil {
 		result.ByRule = r.book.rejected
+	}
+	if a != Viable && a != AlreadyViable {
+		result.Known = r.known()
 	}
 	if a != Viable {
 		return result
