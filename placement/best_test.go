@@ -9,6 +9,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/placement/placementtest"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/plan/check"
 )
 
@@ -57,7 +58,7 @@ func TestConsolidateAgreesWithLookingAtAll(t *testing.T) {
 func checkAgainst(t *rapid.T, p *placementtest.Problem, r placement.Result, best placementtest.Value, host []int32, exists bool) placementtest.Value {
 	if !exists {
 		if r.Answer != placement.Infeasible {
-			t.Fatalf("%v, and there is no placement", r.Answer)
+			t.Fatalf("%v, and there is no placement; %v; %+v; %+v", r.Answer, r.Host, p.Configuration, p.Request)
 		}
 		return placementtest.Value{}
 	}
@@ -95,4 +96,41 @@ func checkAgainst(t *rapid.T, p *placementtest.Problem, r placement.Result, best
 		}
 	}
 	return value
+}
+
+// With the planner to say what is reachable, Solve still finds the best placement
+// of all, and the checker accepts the plan that leads there, with rules.
+func TestSolveFindsTheBestReachable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
+		c, rules := p.Configuration, p.Request.Rules
+		way := func(host []int32) (plan.Plan, error) {
+			return plan.Switch(c, plan.Goal{Host: host, State: p.Request.Wanted}, plan.Settings{Rules: rules, Effort: 1})
+		}
+		r := placement.Solve(c, placement.Problem{
+			Rules: rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain,
+			Reachable: func(host []int32) ([]int32, bool) {
+				_, err := way(host)
+				return plan.Waiting(err), err == nil
+			},
+		})
+		best, host, exists := p.Best(placementtest.LeastCost, func(host []int32) bool {
+			_, err := way(host)
+			return err == nil
+		})
+		checkAgainst(t, &p, r, best, host, exists)
+		if exists && r.Cost != best.Cost {
+			t.Fatalf("cost %v, and %v costs %v", r.Cost, host, best.Cost)
+		}
+		if r.Host == nil {
+			return
+		}
+		made, err := way(r.Host)
+		if err != nil {
+			t.Fatalf("there is no way to %v: %v", r.Host, err)
+		}
+		if err := check.Plan(c, made, rules...); err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -51,11 +51,18 @@ func (r *repair) evict() {
 	if r.book != nil {
 		e.mark()
 	}
+	known := r.problem.Known.coversFor(r)
 	for _, n := range r.over {
-		best := e.cover(n)
+		best, ok := known.next(n, &e)
+		if !ok {
+			best = e.cover(n)
+		}
 		r.covers = append(r.covers, best)
 		r.bound += best.bound
 		r.evicted = append(r.evicted, e.chosen...)
+	}
+	if r.book == nil {
+		r.chosen = slices.Clone(r.evicted)
 	}
 	if r.book != nil {
 		r.evictByRules(e.out)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/rule"
 )
 
 // Diagnosis is why a problem has no answer, as far as it was found out.
@@ -18,7 +19,8 @@ type Diagnosis struct {
 	Nodes []int32            // the nodes that are overloaded, or closed and not empty
 	// Rules are in conflict with each other, or with what nodes offer, as indices
 	// into Problem.Rules: they alone leave no answer, and without any one of them
-	// there is one, or none is proven not to exist.
+	// there is one, or none is proven not to exist. Overbook is not a matter of
+	// conflict: it is part of what nodes offer.
 	Rules       []int
 	Relaxations []Relaxation // what would help, each alone
 }
@@ -113,13 +115,17 @@ func (d *diagnosing) lookAtNodes() {
 	}
 }
 
-// answers reports whether the problem has an answer with only the given rules.
+// answers reports whether the problem has an answer with only the given rules, and
+// those that say what nodes offer: with them, an answer may be possible that is not
+// without.
 func (d *diagnosing) answers(rules []int) bool {
 	d.tries++
 	p := d.p
 	p.Rules = nil
-	for _, i := range rules {
-		p.Rules = append(p.Rules, d.p.Rules[i])
+	for i := range d.p.Rules {
+		if d.p.Rules[i].Kind == rule.Overbook || slices.Contains(rules, i) {
+			p.Rules = append(p.Rules, d.p.Rules[i])
+		}
 	}
 	return found(Solve(d.c, p))
 }
@@ -130,7 +136,7 @@ func found(r Result) bool { return r.Answer == Viable || r.Answer == AlreadyViab
 func (d *diagnosing) findConflict() {
 	var hard []int
 	for i := range d.p.Rules {
-		if d.p.Rules[i].Hard() {
+		if d.p.Rules[i].Hard() && d.p.Rules[i].Kind != rule.Overbook {
 			hard = append(hard, i)
 		}
 	}

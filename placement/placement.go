@@ -1,31 +1,42 @@
-// Package placement finds a viable configuration for VMs whose nodes are
-// overloaded, moving as little memory as it can, or says why there is none.
+// Package placement decides where VMs are to run: viably, in keeping with rules, in
+// the states that are wanted, and moving as little memory as it can. If there is no
+// such placement it says why.
 //
-// Repair is the way in. It answers one of four things: nothing has to move,
-// here is a placement, there is none (proven), or the budget is spent. The
-// last two are never mixed up, since a scheduler widens its search on the
-// first and may look longer on the second.
+// Solve is the way in. It answers one of four things: nothing has to be done, here
+// is a placement, there is none (proven), or the budget is spent. The last two are
+// never mixed up, since a scheduler widens its search on the first and may look
+// longer on the second. Explain says where a VM could be, and Diagnose what leaves
+// a problem no answer.
 //
-// How it looks, in the order of what it costs:
+// # How it looks
+//
+// Every goal but the last step of Level comes down to a repair (problem.go): VMs to
+// be resumed are at home where their images lie, VMs to be started in a lobby where
+// nobody can stay, and nodes to be emptied offer nothing. What rules forbid a VM
+// whatever others do is a set of nodes (sets.go); every other rule is a ruling that
+// knows whether it is broken, and by whom (rules.go, rulings.go). Then, in the order
+// of what it costs:
 //
 //  1. The least memory that each overloaded node has to give up, its cover
-//     (cover.go). The sum of the covers is a lower bound, so that a placement
-//     that moves no more than that is optimal.
+//     (cover.go), and what broken rules cost at least. The sum is a lower bound, so
+//     that a placement that costs no more than that is optimal.
 //  2. Landing the evicted VMs where there is room even before anybody leaves,
 //     then where others leave, then where one more VM makes way (landing.go).
-//     Most overloads end here, with the bound reached.
+//     Most overloads end here, with the bound reached. To consolidate, nodes are
+//     filled one after the other instead (fill.go).
 //  3. Up to 12 nodes and 160 VMs: a search of the whole space, first whether
-//     the VMs fit the nodes at all (packing.go), then for the least memory
-//     (search.go).
+//     the VMs fit the nodes at all (packing.go), then for the least cost, from the
+//     bound upwards (whole.go, search.go).
 //  4. More nodes, or a search of 3 that takes too long: a test whether the room
-//     is in pieces too small for the VMs (fragments.go), then a search of the
-//     same kind again and again around the nodes that still cost more than
-//     their cover (neighbourhood.go).
+//     is in pieces too small for the VMs (fragments.go); annealing, if some VMs have
+//     found no place (anneal.go); then a search like that of 3 again and again
+//     around the nodes that still cost more than their cover (neighbourhood.go),
+//     and annealing again when that finds nothing more.
 //
 // How to get to a placement is not known here but in package plan, which a
-// caller brings along as Settings.Reachable. It is asked about what 1 to 3 end
+// caller brings along as Problem.Reachable. It is asked about what these steps end
 // with, which is most often enough. If there is no way, the VMs land again one
-// by one, and then a small cluster is searched for the least memory among the
+// by one, and then a small cluster is searched for the least cost among the
 // reachable placements, a large one around the nodes that VMs leave (reach.go).
 //
 // Effort is counted in search steps, never in time: the same call returns the
@@ -141,7 +152,8 @@ type Result struct {
 	Steps      int
 	FirstSteps int // the effort after which the first viable placement was known
 	Rejected   Rejections
-	ByRule     []int // by rule: how often it kept a VM from a node; nil if there are no rules
+	Known      *Known // for Problem.Known, if there is no placement and there are no rules; else nil
+	ByRule     []int  // by rule: how often it kept a VM from a node; nil if there are no rules
 }
 
 // Gap is by how much the cost may be above the least, as a share of Bound. It is
@@ -161,6 +173,11 @@ func (r *Result) Gap() float64 {
 //
 // c is as cluster.Configuration.Validate wants it; it is not changed.
 func Solve(c *cluster.Configuration, p Problem) Result {
+	if p.Known != nil && p.isPlain() {
+		if result, short := p.Known.short(c); short {
+			return result
+		}
+	}
 	r := newRepair(c, &p)
 	switch p.Goal {
 	case Consolidate:
@@ -174,7 +191,7 @@ func Solve(c *cluster.Configuration, p Problem) Result {
 
 // repair looks for the placement that costs least.
 func (r *repair) repair() Answer {
-	if r.settled() {
+	if r.settled() && (!r.switches() || r.reachable(r.c.Host, 0)) {
 		r.host = r.c.Host
 		return Viable
 	}
@@ -266,6 +283,7 @@ type repair struct {
 
 	covers  []cover // by position in over
 	evicted []int32 // VMs of all covers, and those that rules evict
+	chosen  []int32 // the VMs of covers, one cover after the other; without rules only
 	left    []int32 // the nodes that VMs leave
 	bound   int64   // no viable placement costs less
 	proven  bool    // cost is proven to be the least
@@ -351,6 +369,9 @@ func (r *repair) settleBook() {
 func (r *repair) settled() bool {
 	return len(r.over) == 0 && len(r.forced) == 0 && (r.book == nil || r.book.wrong == 0 && r.book.penalty == 0)
 }
+
+// switches reports whether a VM changes its state, or its node in any case.
+func (r *repair) switches() bool { return len(r.leavers) > 0 || r.dormant != nil || r.lobby != noLobby }
 
 // total is what host costs.
 func (r *repair) total() int64 {
@@ -593,6 +614,9 @@ func (r *repair) result(a Answer) Result {
 	result := Result{Answer: a, Steps: r.steps, Bound: cluster.Bytes(r.bound + r.fixed), Rejected: r.rejected}
 	if r.book != nil {
 		result.ByRule = r.book.rejected
+	}
+	if a != Viable && a != AlreadyViable {
+		result.Known = r.known()
 	}
 	if a != Viable {
 		return result

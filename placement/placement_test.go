@@ -373,3 +373,61 @@ func infeasible() *cluster.Configuration {
 	}
 	return c
 }
+
+// grown is a configuration of the first nodes of c and their VMs, which are sorted
+// by node.
+func grown(c *cluster.Configuration, nodes int) *cluster.Configuration {
+	vms := 0
+	for vms < len(c.VMs) && int(c.Host[vms]) < nodes {
+		vms++
+	}
+	return &cluster.Configuration{Nodes: c.Nodes[:nodes], VMs: c.VMs[:vms], Host: c.Host[:vms]}
+}
+
+// A partition that grows by a node at a time is told the same with what was known
+// before as without.
+func TestKnownChangesNothing(t *testing.T) {
+	reused := 0
+	for seed := range uint64(200) {
+		c := thesis(seed, 8, 70)
+		var known *placement.Known
+		for nodes := 1; nodes <= 8; nodes++ {
+			part := grown(c, nodes)
+			fresh := placement.Solve(part, placement.Problem{Budget: 100_000})
+			again := placement.Solve(part, placement.Problem{Budget: 100_000, Known: known})
+			if fresh.Answer != again.Answer || fresh.Cost != again.Cost || fresh.Bound != again.Bound || !slices.Equal(fresh.Host, again.Host) {
+				t.Fatalf("seed %d, %d nodes: %+v, and without what was known %+v", seed, nodes, again, fresh)
+			}
+			if again.Steps < fresh.Steps {
+				reused++
+			}
+			known = again.Known
+		}
+	}
+	if reused == 0 {
+		t.Error("nothing was of use")
+	}
+}
+
+// A partition grows from one node to 64 and finds no placement.
+func BenchmarkGrow(b *testing.B) {
+	c := thesis(1, 64, 75)
+	for _, reuse := range []bool{false, true} {
+		b.Run(fmt.Sprint("known=", reuse), func(b *testing.B) {
+			b.ReportAllocs()
+			steps := 0
+			for b.Loop() {
+				var known *placement.Known
+				steps = 0
+				for nodes := range len(c.Nodes) + 1 {
+					r := placement.Solve(grown(c, nodes), placement.Problem{Known: known})
+					steps += r.Steps
+					if reuse {
+						known = r.Known
+					}
+				}
+			}
+			b.ReportMetric(float64(steps), "steps")
+		})
+	}
+}

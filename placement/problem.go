@@ -44,6 +44,11 @@ type Problem struct {
 	// Drain are nodes that are to host nobody at the end, besides those that are
 	// draining or offline.
 	Drain []int32
+	// Known is what an earlier call found out about a part of the problem: nil, or
+	// Result.Known of one whose nodes and VMs were the first ones of these, and are
+	// unchanged. It saves effort and changes no answer. A partition that grows by one
+	// node after the other has a use for it.
+	Known *Known
 	// Budget is how many search steps may be spent before the answer is
 	// Exhausted, or the best placement so far. 0 leaves it to LeastBudget and BudgetOfVM.
 	Budget int
@@ -61,6 +66,9 @@ type Problem struct {
 	// call counts as reachSteps for each VM that moves, and one for each VM and node.
 	Reachable func(host []int32) (waiting []int32, ok bool)
 }
+
+// isPlain reports whether p asks for a viable configuration and no more.
+func (p *Problem) isPlain() bool { return len(p.Rules) == 0 && p.Wanted == nil && len(p.Drain) == 0 }
 
 // virtual is a problem as the searches see it: every VM that runs at the end is
 // at home on a node, those that it costs least to have there.

@@ -134,6 +134,7 @@ func (r *repair) searchReachable(nodes []int32) Answer {
 		known = r.keptCost
 	}
 	s.enough = max(s.enough, r.bound)
+	s.memoryOnly = true
 	done := s.deepen(known)
 	r.bound = s.enough
 	r.limit = limit
@@ -154,7 +155,6 @@ func (r *repair) searchReachable(nodes []int32) Answer {
 type reach struct {
 	ask     func(s *search) bool // whether what it has decided is reachable
 	refused int64                // placements with no more memory than this were refused
-	next    int64                // the least memory of what was cut off for its memory
 }
 
 // newReach returns what is needed to search VMs while others stay under host.
@@ -169,29 +169,32 @@ func (r *repair) newReach(outside cost) *reach {
 	}}
 }
 
-// deepen searches the whole space for the reachable placement with the least
-// memory that costs less than known: first among those with no more than the
+// deepen searches the whole space for the placement with the least memory that
+// costs less than known, and is reachable: first among those with no more than the
 // least that is possible, then with more and more. It reports whether it got
 // through, so that best is the optimum or nothing is better than known. All
-// reachable placements have enough memory or more.
+// such placements have enough memory or more, also if it did not get through.
 //
 // A search that looked at dearer ones at once would lose itself in the many
 // ways to move one more VM in vain.
 func (s *search) deepen(known cost) bool {
 	least := s.enough
 	for most := least; ; {
-		s.reach.next = infinite
+		s.next = infinite
 		s.best = cost{memory: most + 1}
-		if known.less(s.best) {
+		if known.memory <= most {
 			s.best = known
 		}
+		before := s.best
 		if !s.run() {
 			return false
 		}
-		if s.improved || known.memory <= most || s.reach.next >= infinite {
+		if s.best != before || known.memory <= most || s.next >= infinite {
 			return true
 		}
-		s.reach.refused, s.enough = most, s.reach.next
+		if s.enough = s.next; s.reach != nil {
+			s.reach.refused = most
+		}
 		most = s.enough + (s.enough-least)/2
 	}
 }

@@ -303,23 +303,28 @@ func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
 
 // groupsOf returns the nodes of the groups of r that all of its VMs are in that run,
 // and go on to, and of the groups that overlap with those, in ascending order; none
-// if there are no such VMs or groups.
+// if there are no such VMs, or if r is broken at the start.
 func (v *virtual) groupsOf(r *rule.Rule) (union []int32) {
-	running := false
+	staying, kept := false, false
 	for _, group := range r.Groups {
-		inside := true
+		all, stayers := true, true // are inside
 		for _, vm := range r.VMs {
-			if h := v.start.Host[vm]; h != cluster.Nowhere && v.c.Host[vm] != cluster.Nowhere {
-				running = true
-				_, found := slices.BinarySearch(group, h)
-				inside = inside && found
+			h := v.start.Host[vm]
+			if h == cluster.Nowhere {
+				continue
+			}
+			_, inside := slices.BinarySearch(group, h)
+			all = all && inside
+			if v.c.Host[vm] != cluster.Nowhere {
+				staying = true
+				stayers = stayers && inside
 			}
 		}
-		if inside {
+		if kept = kept || all; stayers {
 			union = append(union, group...)
 		}
 	}
-	if !running {
+	if !staying || !kept {
 		return nil
 	}
 	for grown := true; grown; {

@@ -93,11 +93,14 @@ type search struct {
 	best     cost // to be beaten
 	bestOn   []int32
 	stayed   []int32 // VMs decided to stay at home, to be set free again
-	improved bool    // best is the cost of bestOn
-	reached  int     // steps at the first placement, or 0
-	enough   int64   // memory at which the search may stop: no placement has less
-	cut      bool    // the budget was spent before the space was
-	reach    *reach  // nil if every placement is reachable
+	// memoryOnly says that fewer moves of as much memory are not looked for.
+	memoryOnly bool
+	improved   bool   // best is the cost of bestOn
+	reached    int    // steps at the first placement, or 0
+	enough     int64  // memory at which the search may stop: no placement has less
+	next       int64  // the least memory of what was cut off as too dear
+	cut        bool   // the budget was spent before the space was
+	reach      *reach // nil if every placement is reachable
 }
 
 // outside is the position of a VM that is not searched.
@@ -336,12 +339,10 @@ func (s *search) total() cost {
 }
 
 func (s *search) tooDear(c cost) bool {
-	if c.less(s.best) {
+	if c.memory < s.best.memory || !s.memoryOnly && c.less(s.best) {
 		return false
 	}
-	if s.reach != nil {
-		s.reach.next = min(s.reach.next, c.memory)
-	}
+	s.next = min(s.next, c.memory)
 	return true
 }
 

@@ -18,15 +18,19 @@ func (r *repair) searchAll() Answer {
 	s := newSearch(r, nodes, r.vms[:r.first[len(nodes)]], nil)
 	s.enough = max(s.enough, r.bound)
 	r.bound = s.enough
+	known := cost{memory: infinite}
 	if r.stuck == 0 {
-		s.best = cost{r.total(), r.cost.moves}
-	} else if s.pack((r.limit-r.steps)/4) == cannotPack {
-		return Infeasible
+		known = cost{r.total(), r.cost.moves}
+	} else {
+		if s.pack((r.limit-r.steps)/4) == cannotPack {
+			return Infeasible
+		}
+		if s.improved {
+			known = s.best
+		}
 	}
-	limit := r.limit
-	r.limit -= (r.limit - r.steps) / 4
-	r.proven = s.run()
-	r.limit = limit
+	r.proven = s.prove(known, (r.limit-r.steps)/4)
+	r.bound = max(r.bound, s.enough)
 	r.take(s)
 	switch {
 	case r.stuck > 0 && r.proven:
@@ -45,6 +49,29 @@ func (r *repair) searchAll() Answer {
 		return r.searchParts()
 	}
 	return Viable
+}
+
+// fewerSteps is how long fewer moves are looked for at least.
+const fewerSteps = 10_000
+
+// prove looks for the least memory, less than known, and once that is proven for
+// fewer moves of as much memory, about as long again. It leaves reserve steps of the
+// budget, and reports whether the memory is proven to be the least, or that there is
+// no placement.
+func (s *search) prove(known cost, reserve int) bool {
+	limit, start, improved := s.limit, s.steps, s.improved
+	s.limit -= reserve
+	s.memoryOnly = true
+	proven := s.deepen(known)
+	if proven && s.best.memory < infinite && s.best.moves > 1 {
+		s.limit = min(s.limit, 2*s.steps-start+fewerSteps)
+		s.enough, s.memoryOnly = -1, false
+		s.run()
+		s.enough = s.best.memory
+	}
+	s.improved = s.improved || improved
+	s.limit = limit
+	return proven
 }
 
 // take puts the VMs where a search of the whole cluster found room, if it did.
