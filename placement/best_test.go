@@ -188,3 +188,26 @@ func TestAmongThatIsBroken(t *testing.T) {
 		t.Errorf("out of its group: %+v", r)
 	}
 }
+
+// A node that is kept on counts once, whether it hosts VMs or not.
+func TestNodesKeptOnCountOnce(t *testing.T) {
+	c := world([]int{30}, []int{30})
+	rules := []rule.Rule{
+		{Name: "on", Kind: rule.Online, Nodes: []int32{0}},
+		{Name: "few", Kind: rule.MaxOnline, Nodes: []int32{0, 1}, Max: 1},
+	}
+	r := placement.Solve(c, placement.Problem{Rules: rules})
+	if r.Answer != placement.Viable || !slices.Equal(r.Host, []int32{0, 0}) || !r.Optimal {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// One VM that leaves can end an overload and mend a rule, so that the bound counts
+// it once.
+func TestBoundsAreNotAddedUp(t *testing.T) {
+	c := world([]int{60, 60}, nil)
+	r := placement.Solve(c, placement.Problem{Rules: []rule.Rule{{Name: "apart", Kind: rule.Spread, VMs: []int32{0, 1}}}})
+	if r.Bound != cluster.MiB || r.Cost != cluster.MiB || !r.Optimal {
+		t.Errorf("got %+v", r)
+	}
+}

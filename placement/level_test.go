@@ -123,8 +123,8 @@ func TestSoftRules(t *testing.T) {
 
 // A node with CPU to spare and no memory takes nobody.
 func TestLevelNeedsRoom(t *testing.T) {
-	c := world([]int{40, 40}, nil)
-	c.Nodes[1].Capacity[cluster.Memory] = int64(cluster.MiB) - 1
+	c := world([]int{40, 40}, []int{0})
+	c.VMs[2].Demand[cluster.Memory] = int64(cluster.GiB) - 1
 	if r := placement.Solve(c, placement.Problem{Goal: placement.Level}); r.Answer != placement.AlreadyViable {
 		t.Errorf("got %+v", r)
 	}
