@@ -271,12 +271,23 @@ func (v *virtual) together(vms []int32) int32 {
 // stayAmong keeps VMs in the groups that those of them are in together that run,
 // and go on to: a VM that moved to another group would be in two on its way.
 func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
-	var union []int32
+	union := virtual.groupsOf(r)
+	if len(union) == 0 {
+		return
+	}
+	for _, v := range r.VMs {
+		b.allowed[v] = sets.within(b.allowed[v], union)
+	}
+}
+
+// groupsOf returns the nodes of the groups of r that all of its VMs are in that run,
+// and go on to, in ascending order; none if there are no such VMs or groups.
+func (v *virtual) groupsOf(r *rule.Rule) (union []int32) {
 	running := false
 	for _, group := range r.Groups {
 		inside := true
-		for _, v := range r.VMs {
-			if h := virtual.start.Host[v]; h != cluster.Nowhere && virtual.c.Host[v] != cluster.Nowhere {
+		for _, vm := range r.VMs {
+			if h := v.start.Host[vm]; h != cluster.Nowhere && v.c.Host[vm] != cluster.Nowhere {
 				running = true
 				_, found := slices.BinarySearch(group, h)
 				inside = inside && found
@@ -286,13 +297,11 @@ func (b *book) stayAmong(sets *setMaker, r *rule.Rule, virtual *virtual) {
 			union = append(union, group...)
 		}
 	}
-	if !running || len(union) == 0 {
-		return
+	if !running {
+		return nil
 	}
 	slices.Sort(union)
-	for _, v := range r.VMs {
-		b.allowed[v] = sets.within(b.allowed[v], slices.Compact(union))
-	}
+	return slices.Compact(union)
 }
 
 // read makes a ruling of rule i if it needs one.
