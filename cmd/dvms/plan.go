@@ -179,7 +179,7 @@ func (f *planFlags) usable() error {
 	}
 	names := outputNames()
 	if f.printer() == nil {
-		return fmt.Errorf("--output: there is no form %q%s; there are %s", f.output.text, near(f.output.text, names), strings.Join(names, ", "))
+		return fmt.Errorf("--output: there is no form %q%s", f.output.text, nearOrAll(f.output.text, names))
 	}
 	if f.explain.text != "" && f.output.text != "table" && f.output.text != "json" {
 		return fmt.Errorf("--explain: it is told as a table or as json, not as %s", f.output.text)
@@ -223,4 +223,12 @@ func near(word string, names []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// nearOrAll says which name it was meant to be, or, if none is near, which there are.
+func nearOrAll(word string, names []string) string {
+	if near := near(word, names); near != "" {
+		return near
+	}
+	return "; there are " + strings.Join(names, ", ")
 }

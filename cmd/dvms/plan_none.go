@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -41,11 +42,15 @@ func (p *proposal) verdict() string {
 	}
 	switch p.result.Answer {
 	case placement.Infeasible:
-		if p.result.Rejected[placement.Unreachable] > 0 {
-			return fmt.Sprintf("there is no viable configuration%s and that actions with room for each lead to (proven)", keeps)
+		if p.unreachable() {
+			return fmt.Sprintf("no order of actions, each with room, leads to a viable configuration%s (proven)", keeps)
 		}
 		return fmt.Sprintf("there is no viable configuration%s (proven)", keeps)
 	case placement.Exhausted:
+		if p.unreachable() {
+			return fmt.Sprintf("in %s no order of actions, each with room, was found that leads to a viable configuration%s; there may be one",
+				plural(p.budget(), "search step"), keeps)
+		}
 		return fmt.Sprintf("no viable configuration%s was found in %s; there may be one", keeps, plural(p.budget(), "search step"))
 	}
 	return fmt.Sprintf("a viable configuration%s was found, but no order of actions that leads there", keeps)
@@ -78,12 +83,21 @@ func (p *proposal) shortages() []string {
 	for _, r := range p.diagnosis.Short {
 		lines = append(lines, fmt.Sprintf("the VMs ask for %s of %s together, and the nodes offer %s", amount(r, asked[r]), r, amount(r, offered[r])))
 	}
-	var large []string
+	var large, kept []string
 	for _, v := range p.diagnosis.VMs {
-		large = append(large, fmt.Sprintf("%s (%s)", p.c.VMs[v].Name, p.c.VMs[v].Demand))
+		vm := &p.c.VMs[v]
+		text := fmt.Sprintf("%s (%s)", vm.Name, vm.Demand)
+		if slices.ContainsFunc(p.c.Nodes, func(n cluster.Node) bool { return vm.Demand.Within(n.Offer()) }) {
+			kept = append(kept, text)
+		} else {
+			large = append(large, text)
+		}
 	}
 	if len(large) > 0 {
-		lines = append(lines, "no node can take "+listed(large, 4)+", even if it hosted nobody else")
+		lines = append(lines, "no node is large enough for "+listed(large, 4))
+	}
+	if len(kept) > 0 {
+		lines = append(lines, "no node that is large enough may host "+listed(kept, 4))
 	}
 	return lines
 }
@@ -136,7 +150,7 @@ func (p *proposal) turnedAway() []string {
 		}
 	}
 	if len(rules) > 0 {
-		lines = append(lines, "kept VMs from nodes: rules "+listed(rules, 6))
+		lines = append(lines, "rules that kept VMs from nodes: "+listed(rules, 6))
 	}
 	if p.stuck != nil && (p.lost || rejected[placement.Unreachable] > 0) {
 		lines = append(lines, "as in this one: "+p.stuck.Error())
@@ -154,11 +168,11 @@ func (p *proposal) helps() []string {
 		case placement.MoreNodes:
 			lines = append(lines, fmt.Sprintf("it would do to add %s like %s", plural(r.Nodes, "node"), p.c.Nodes[r.Like].Name))
 		case placement.WithoutVM:
-			verb := "stop or suspend"
+			what := "stop or suspend " + p.c.VMs[r.VM].Name
 			if p.c.Host[r.VM] == cluster.Nowhere {
-				verb = "not start"
+				what = "leave " + p.c.VMs[r.VM].Name + " " + p.c.StateOf(r.VM).String()
 			}
-			lines = append(lines, fmt.Sprintf("it would do to %s %s", verb, p.c.VMs[r.VM].Name))
+			lines = append(lines, "it would do to "+what)
 		}
 	}
 	return lines
@@ -170,17 +184,44 @@ func (p *proposal) next() string {
 	if p.result.Answer == placement.Exhausted {
 		next = append(next, fmt.Sprintf("spend more with --budget %d", 10*p.budget()))
 	}
-	if p.diagnosis.Found || p.result.Rejected[placement.Unreachable] > 0 {
-		next = append(next, "free a node for a moment to let VMs pass")
-		if len(plan.Waiting(p.stuck)) > 0 && !p.flags.maySuspend {
-			next = append(next, "let one be suspended with --may-suspend")
+	if p.unreachable() {
+		return strings.Join(append(next, p.nextOrder()...), ", or ")
+	}
+	if rules := p.diagnosis.Rules; len(rules) > 0 {
+		next = append(next, "ask less of a rule")
+		if slices.ContainsFunc(rules, func(i int) bool { return p.Rules[i].Kind.CanBeSoft() }) {
+			next = append(next, "give one a weight, so that it may be broken")
 		}
-	}
-	if len(p.diagnosis.Rules) > 0 {
-		next = append(next, "give a rule a weight, so that it may be broken")
-	}
-	if len(p.diagnosis.Relaxations) == 0 || !p.diagnosis.Found && len(next) == 0 {
+	} else {
 		next = append(next, "stop VMs or lower what they ask for", "add a node")
 	}
 	return strings.Join(next, ", or ")
+}
+
+// unreachable reports whether there are viable configurations, and no order of
+// actions was found that leads to one.
+func (p *proposal) unreachable() bool {
+	return p.lost || p.diagnosis.Found && p.result.Rejected[placement.Unreachable] > 0
+}
+
+// nextOrder says what would help to find an order of actions.
+func (p *proposal) nextOrder() []string {
+	next := []string{"free a node for a moment to let VMs pass"}
+	var stuck *plan.StuckError
+	if !errors.As(p.stuck, &stuck) {
+		return next
+	}
+	var always []string
+	for i := range p.Rules {
+		if p.Rules[i].Always && slices.Contains(stuck.Rules, p.Rules[i].Name) {
+			always = append(always, p.Rules[i].Name)
+		}
+	}
+	if len(always) > 0 {
+		next = append(next, `let one of the rules hold "at the end" only: `+listed(always, 4))
+	}
+	if !p.flags.maySuspend {
+		next = append(next, "let a VM be suspended with --may-suspend")
+	}
+	return next
 }

@@ -169,6 +169,9 @@ func (r *reasons) reason(i int) string {
 		return "ends its detour"
 	}
 	why := r.cause(v, r.plan.Actions[own[0]])
+	if own[0] != i && r.plan.Actions[own[0]].Kind == plan.Suspend {
+		return "goes on; " + why
+	}
 	if own[0] != i {
 		return "ends its detour; " + why
 	}
@@ -196,7 +199,7 @@ func (r *reasons) cause(v int32, first plan.Action) string {
 	}
 	if offer := r.c.Nodes[n].Offer(); r.closed[n] == "" {
 		if over, ok := r.usage[n].Exceeding(offer); ok {
-			causes = append(causes, r.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], offer))
+			causes = append(causes, r.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], offer)+r.counting(n, over))
 		}
 	}
 	if rules := r.rules[v]; len(rules) > 0 {
@@ -212,6 +215,22 @@ func (r *reasons) cause(v int32, first plan.Action) string {
 		causes = append(causes, r.otherwise(v, n))
 	}
 	return strings.Join(causes, "; ")
+}
+
+// counting names the rules that change what VMs on n ask for, or what n offers.
+func (r *reasons) counting(n int32, of cluster.Resource) string {
+	var rules []string
+	for i := range r.Rules {
+		is := &r.Rules[i]
+		if is.Resource == of && (is.Kind == rule.Overbook && slices.Contains(is.Nodes, n) ||
+			is.Kind == rule.Preserve && slices.ContainsFunc(is.VMs, func(v int32) bool { return r.c.Host[v] == n })) {
+			rules = append(rules, named(is))
+		}
+	}
+	if len(rules) == 0 {
+		return ""
+	}
+	return " by " + listed(rules, 2)
 }
 
 // guests are the VMs that come later to where an action leaves from.

@@ -50,7 +50,7 @@ func (f *requestFlags) add(c *cobra.Command) {
 
 func (f *requestFlags) usable() error {
 	if f.goal.text != "" && !slices.Contains(goals, f.goal.text) {
-		return fmt.Errorf("--goal: there is no goal %q%s; there are %s", f.goal.text, near(f.goal.text, goals), strings.Join(goals, ", "))
+		return fmt.Errorf("--goal: there is no goal %q%s", f.goal.text, nearOrAll(f.goal.text, goals))
 	}
 	return nil
 }

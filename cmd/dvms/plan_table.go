@@ -181,7 +181,7 @@ func (p *proposal) score() string {
 	if resumed := p.resumed(); resumed > 0 {
 		moved += ", " + inWords(resumed) + " resumed"
 	}
-	if sent := p.sent(); sent != r.Moved {
+	if sent := p.sent(); sent > r.Moved {
 		moved += fmt.Sprintf(" (%s with detours)", inWords(sent))
 	}
 	parts := []string{moved}
