@@ -72,9 +72,9 @@ func planOf(t *testing.T, file, form string) string {
 	return name
 }
 
-// Every plain repair of the solver bench up to 32 nodes ends in a plan that the
-// bench's own checker accepts, and ours.
-func TestBenchRepairs(t *testing.T) {
+// Every instance of the solver bench up to 8 nodes, and the plain repairs up to 32,
+// ends in a plan that the bench's own checker accepts, and ours.
+func TestBenchInstances(t *testing.T) {
 	bench := "../../../shared/bench/solver"
 	if _, err := os.Stat(filepath.Join(bench, "gen.py")); err != nil {
 		t.Skipf("the solver bench is not here: %v", err)
@@ -87,8 +87,12 @@ func TestBenchRepairs(t *testing.T) {
 	if out, err := exec.Command(python, filepath.Join(bench, "gen.py"), "--suite", dir, "--max-nodes", "32").CombinedOutput(); err != nil {
 		t.Fatalf("gen.py: %v\n%s", err, out)
 	}
-	instances, _ := filepath.Glob(filepath.Join(dir, "repair-*-plain-*.json"))
-	if len(instances) < 30 {
+	instances, _ := filepath.Glob(filepath.Join(dir, "*.json"))
+	instances = slices.DeleteFunc(instances, func(file string) bool {
+		name := filepath.Base(file)
+		return strings.Contains(name, "-32-") && !(strings.HasPrefix(name, "repair-") && strings.Contains(name, "-plain-"))
+	})
+	if len(instances) < 60 {
 		t.Fatalf("%d instances", len(instances))
 	}
 	for _, file := range instances {
