@@ -11,12 +11,21 @@ import (
 	"github.com/dvms-project/dvms/placement/placementtest"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/plan/check"
+	"github.com/dvms-project/dvms/rule"
 )
+
+// checkOften checks a property of small problems, which take little time, more often
+// than others.
+func checkOften(t *testing.T, property func(t *rapid.T)) {
+	for range 10 {
+		rapid.Check(t, property)
+	}
+}
 
 // What Solve says of small problems with rules of all kinds agrees with looking
 // at every placement: whether there is one, and what the best one costs.
 func TestSolveAgreesWithLookingAtAll(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
 		r := placement.Solve(p.Configuration, placement.Problem{Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain})
 		best, host, exists := p.Best(placementtest.LeastCost, nil)
@@ -31,7 +40,7 @@ func TestSolveAgreesWithLookingAtAll(t *testing.T) {
 }
 
 func TestConsolidateAgreesWithLookingAtAll(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
 		r := placement.Solve(p.Configuration, placement.Problem{
 			Goal: placement.Consolidate, Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain,
@@ -101,7 +110,7 @@ func checkAgainst(t *rapid.T, p *placementtest.Problem, r placement.Result, best
 // With the planner to say what is reachable, Solve still finds the best placement
 // of all, and the checker accepts the plan that leads there, with rules.
 func TestSolveFindsTheBestReachable(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
 		c, rules := p.Configuration, p.Request.Rules
 		way := func(host []int32) (plan.Plan, error) {
@@ -133,4 +142,72 @@ func TestSolveFindsTheBestReachable(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Who is to start goes where there is room at once, and not where others leave.
+func TestStartsDoNotWait(t *testing.T) {
+	c := world([]int{80, 10}, []int{70}, []int{30})
+	c.State = []cluster.State{cluster.Running, cluster.Running, cluster.Running, cluster.Waiting}
+	c.Host[3] = cluster.Nowhere
+	c.Nodes[2].State = cluster.Offline
+	wanted := []cluster.State{cluster.Sleeping, cluster.Running, cluster.Running, cluster.Running}
+	r := placement.Solve(c, placement.Problem{Wanted: wanted})
+	if r.Answer != placement.Viable || !slices.Equal(r.Host, []int32{cluster.Nowhere, 0, 1, 1}) {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// Where nobody moves but states change, it is asked whether there is a way.
+func TestStatesHaveToBeReachable(t *testing.T) {
+	c := world([]int{30, 30})
+	asked := 0
+	r := placement.Solve(c, placement.Problem{
+		Wanted:    []cluster.State{cluster.Sleeping, cluster.Running},
+		Reachable: func([]int32) ([]int32, bool) { asked++; return nil, false },
+	})
+	if r.Answer != placement.Infeasible || asked == 0 {
+		t.Errorf("%v after %d questions", r.Answer, asked)
+	}
+}
+
+// VMs of an Among that is broken at the start may change their group.
+func TestAmongThatIsBroken(t *testing.T) {
+	c := world([]int{90, 90}, []int{90}, nil)
+	among := rule.Rule{Name: "zone", Kind: rule.Among, VMs: []int32{0, 2}, Groups: [][]int32{{0, 2}, {1}}, Always: true}
+	fence := rule.Rule{Name: "fence", Kind: rule.Fence, VMs: []int32{2}, Nodes: []int32{2}}
+	wanted := []cluster.State{cluster.Terminated, cluster.Running, cluster.Running}
+	r := placement.Solve(c, placement.Problem{Rules: []rule.Rule{among, fence}, Wanted: wanted})
+	if r.Answer != placement.Viable || r.Host[2] != 2 {
+		t.Errorf("got %+v", r)
+	}
+	c.Host[2] = 0 // now it is kept, and its group has nodes 0 and 2
+	c.VMs[0].Demand[cluster.CPU], c.VMs[1].Demand[cluster.CPU] = 50, 50
+	fence.Nodes = []int32{1}
+	r = placement.Solve(c, placement.Problem{Rules: []rule.Rule{among, fence}, Wanted: wanted})
+	if r.Answer != placement.Infeasible {
+		t.Errorf("out of its group: %+v", r)
+	}
+}
+
+// A node that is kept on counts once, whether it hosts VMs or not.
+func TestNodesKeptOnCountOnce(t *testing.T) {
+	c := world([]int{30}, []int{30})
+	rules := []rule.Rule{
+		{Name: "on", Kind: rule.Online, Nodes: []int32{0}},
+		{Name: "few", Kind: rule.MaxOnline, Nodes: []int32{0, 1}, Max: 1},
+	}
+	r := placement.Solve(c, placement.Problem{Rules: rules})
+	if r.Answer != placement.Viable || !slices.Equal(r.Host, []int32{0, 0}) || !r.Optimal {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// One VM that leaves can end an overload and mend a rule, so that the bound counts
+// it once.
+func TestBoundsAreNotAddedUp(t *testing.T) {
+	c := world(append([][]int{{60, 60}}, make([][]int, 20)...)...) // too many nodes to be searched whole
+	r := placement.Solve(c, placement.Problem{Rules: []rule.Rule{{Name: "apart", Kind: rule.Spread, VMs: []int32{0, 1}}}})
+	if r.Bound != cluster.MiB || r.Cost != cluster.MiB || !r.Optimal {
+		t.Errorf("got %+v", r)
+	}
 }

@@ -86,7 +86,7 @@ func TestDiagnoseWhatIsShort(t *testing.T) {
 // A diagnosis says nothing that a look at every placement contradicts.
 func TestDiagnoseAgreesWithLookingAtAll(t *testing.T) {
 	infeasible := 0
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
 		problem := placement.Problem{Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain}
 		exists := func(rules []rule.Rule) bool {
@@ -136,7 +136,7 @@ func TestDiagnoseAgreesWithLookingAtAll(t *testing.T) {
 
 // What Explain says of a VM of a good placement agrees with putting it there.
 func TestExplainAgreesWithTheJudge(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Small).Draw(t, "problem")
 		problem := placement.Problem{Rules: p.Request.Rules, Wanted: p.Request.Wanted, Drain: p.Request.Drain}
 		r := placement.Solve(p.Configuration, problem)

@@ -48,7 +48,7 @@ func TestLevelGain(t *testing.T) {
 // Level repairs, keeps the rules, lowers the imbalance, and there is a way to it.
 func TestLevelKeepsWhatRepairGives(t *testing.T) {
 	better := 0
-	rapid.Check(t, func(t *rapid.T) {
+	checkOften(t, func(t *rapid.T) {
 		p := placementtest.Problems(placementtest.Large).Draw(t, "problem")
 		c, rules := p.Configuration, p.Request.Rules
 		way := func(host []int32) (plan.Plan, error) {
@@ -118,5 +118,14 @@ func TestSoftRules(t *testing.T) {
 	r = placement.Solve(c, placement.Problem{Rules: []rule.Rule{soft}})
 	if r.Answer != placement.Viable || r.Cost != cluster.MiB || r.Moves != 1 || len(r.Broken) != 0 || !r.Optimal {
 		t.Errorf("worth more than a move: %+v", r)
+	}
+}
+
+// A node with CPU to spare and no memory takes nobody.
+func TestLevelNeedsRoom(t *testing.T) {
+	c := world([]int{40, 40}, []int{0})
+	c.VMs[2].Demand[cluster.Memory] = int64(cluster.GiB) - 1
+	if r := placement.Solve(c, placement.Problem{Goal: placement.Level}); r.Answer != placement.AlreadyViable {
+		t.Errorf("got %+v", r)
 	}
 }

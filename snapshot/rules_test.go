@@ -38,7 +38,8 @@ func TestRulesOfAllKinds(t *testing.T) {
 	rackA, all := []int32{0, 1}, []int32{0, 1, 2, 3}
 	for text, want := range map[string]rule.Rule{
 		"spread: [web-1, web-2]":                    {Name: "spread-1", Kind: rule.Spread, VMs: []int32{0, 1}, Always: true},
-		"spread: web-*, domain: rack":               {Name: "spread-1", Kind: rule.Spread, VMs: web, Domain: cluster.Rack, Always: true},
+		"spread: [web-*], domain: site, weight: 1B": {Name: "spread-1", Kind: rule.Spread, VMs: web, Domain: cluster.Site, Weight: 1},
+		"spread: '*-1', domain: rack":               {Name: "spread-1", Kind: rule.Spread, VMs: []int32{0, 3, 4}, Domain: cluster.Rack, Always: true},
 		"spread: [web-*], degraded: true, name: 7":  {Name: "7", Kind: rule.Spread, VMs: web, Degraded: true, Always: true},
 		"gather: [web-3, web-*], holds: at the end": {Name: "gather-1", Kind: rule.Gather, VMs: web},
 		"ban: [db-1], nodes: {rack: a}":             {Name: "ban-1", Kind: rule.Ban, VMs: []int32{3}, Nodes: rackA, Always: true},
@@ -47,7 +48,7 @@ func TestRulesOfAllKinds(t *testing.T) {
 		"lonely: {vjob: batch}, weight: 4GiB":        {Name: "lonely-1", Kind: rule.Lonely, VMs: []int32{4, 5}, Weight: 4 * cluster.GiB},
 		"among: web-*, groups: [{rack: a}, [kvm3]]":  {Name: "among-1", Kind: rule.Among, VMs: web, Groups: [][]int32{rackA, {2}}, Always: true},
 		"split: [web-*, [db-1, b-1]], holds: always": {Name: "split-1", Kind: rule.Split, Sets: [][]int32{web, {3, 4}}, Always: true},
-		"running-capacity: kvm*, max: 3":             {Name: "running-capacity-1", Kind: rule.RunningCapacity, Nodes: all, Max: 3, Always: true},
+		"running-capacity: kvm*, max: 4":             {Name: "running-capacity-1", Kind: rule.RunningCapacity, Nodes: all, Max: 4, Always: true},
 		"resource-capacity: kvm1, memory: 4GiB":      {Name: "resource-capacity-1", Kind: rule.ResourceCapacity, Nodes: []int32{0}, Resource: cluster.Memory, Max: int64(4 * cluster.GiB), Always: true},
 		"max-online: {site: here}, max: 2":           {Name: "max-online-1", Kind: rule.MaxOnline, Nodes: all, Max: 2, Always: true},
 		"preserve: db-1, cpu: 2 cores":               {Name: "preserve-1", Kind: rule.Preserve, VMs: []int32{3}, Resource: cluster.CPU, Max: 2000},
@@ -221,19 +222,10 @@ rules:
     name: gather-1
   - name: gather-1
     root: [db-1]
-`, []string{`line 11: rules[4]: rule gather-1: there are two of this name`}},
-		"contradictions of rules": {`
-rules:
-  - gather: [web-1, web-2]
-  - spread: [web-*]
-  - fence: [db-1]
-    nodes: [{rack: a}]
-  - name: licences
-    ban: [db-1]
-    nodes: [kvm1, kvm2]
 `, []string{
-			`line 4: rules[1]: rule spread-2: it wants VMs "web-1" and "web-2" apart, and rule gather-1 wants them together`,
-			`line 8: rules[3]: rule licences: with the rules before it, VM "db-1" may be on no node`,
+			`line 4: rules[1]: rule spread-2: it wants VMs "web-1" and "web-2" apart, and rule gather-2 wants them together`,
+			`line 7: rules[3]: rule gather-1: with the rules before it, VM "db-1" may be on no node`,
+			`line 11: rules[4]: rule gather-1: there are two of this name`,
 		}},
 		"contradictions of wanted states": {"wanted:\n  web-*: sleeping\n  web-1: terminated\n", []string{`line 3: wanted.web-1: VM "web-1" is to be terminated, and sleeping by "web-*"`}},
 		"part of a vjob":                  {"wanted:\n  b-1: running\n", []string{`line 2: wanted: the VMs of vjob "batch" change their state together, and "b-1" is to be running, but "b-2" sleeping`}},

@@ -26,6 +26,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -125,7 +126,7 @@ func (t *text) judge(s *Snapshot, places []at) (Snapshot, error) {
 			t.mistakes = append(t.mistakes, Mistake{Line: 1, Text: err.Error()})
 		}
 	}
-	for _, err := range rule.Validate(s.Configuration, s.Rules) {
+	for _, err := range rule.Validate(s.staying(), s.Rules) {
 		var wrong *rule.Error
 		if !errors.As(err, &wrong) {
 			panic(fmt.Sprintf("snapshot: rule.Validate returned %v, which names no rule", err))
@@ -137,6 +138,25 @@ func (t *text) judge(s *Snapshot, places []at) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	return *s, nil
+}
+
+// staying is the configuration of s without the VMs that are not to run any
+// more: no rule counts them in the end, so none is contradicted by them.
+func (s *Snapshot) staying() *cluster.Configuration {
+	c := s.Configuration
+	if s.Wanted == nil {
+		return c
+	}
+	c = c.Clone()
+	c.State = slices.Clone(s.Wanted)
+	for v := range c.VMs {
+		if c.Host[v] == cluster.Nowhere {
+			c.State[v] = s.Configuration.StateOf(int32(v))
+		} else if c.State[v] != cluster.Running {
+			c.Host[v] = cluster.Nowhere
+		}
+	}
+	return c
 }
 
 // at is where something is in a text.

@@ -311,7 +311,7 @@ func readsOrRefuses(t *testing.T, text []byte) {
 	if err := s.Configuration.Validate(); err != nil {
 		t.Fatalf("accepted, and %v", err)
 	}
-	if errs := rule.Validate(s.Configuration, s.Rules); len(errs) > 0 {
+	if errs := rule.Validate(s.staying(), s.Rules); len(errs) > 0 {
 		t.Fatalf("accepted, and %v", errs)
 	}
 	if s.Wanted != nil && len(s.Wanted) != len(s.Configuration.VMs) {

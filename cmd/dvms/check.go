@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,82 +15,85 @@ import (
 )
 
 func newCheck() *cobra.Command {
+	f := newRequestFlags()
 	c := &cobra.Command{
 		Use:   "check snapshot.json plan.json",
 		Short: "Judge a plan for a cluster",
 		Long: `Check reads a snapshot of a cluster and a plan for it, one of them "-" for
-standard input, and carries the plan out on paper: each VM is where its
-migration starts, each target has room while the source still holds the VM, and
-in the end no node is asked for more than it has. The checker shares no code
-with what makes plans, and judges those of others too.
+standard input, and carries the plan out on paper: each VM is where its action
+starts, each target has room while the source still holds the VM, and rules that
+hold always are kept on the way. In the end no node is asked for more than it
+has, every rule is kept, nodes to drain are empty, and VMs are in the state that
+is wanted. The checker shares no code with what makes plans, and judges those of
+others too.
 
-Plans are what dvms plan --json prints, or in the plan schema of the solver
-bench. Nothing is moved.
+What is asked is what the snapshot says, and --rules, --drain, --place and
+--goal, as for dvms plan. Plans are what dvms plan --json prints, or in the plan
+schema of the solver bench. Nothing is moved.
 
 The exit code is 0 if the plan is valid, 1 if it is not, and 2 if the command
 line or a file can't be used.`,
 		Example: `  dvms plan snapshot.json --json > plan.json
-  dvms check snapshot.json plan.json`,
+  dvms check snapshot.json plan.json
+  dvms check snapshot.json plan.json --rules rules.yaml --drain kvm6`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return badInput{errors.New("check needs a snapshot and a plan: dvms check snapshot.json plan.json")}
 			}
-			if args[0] == "-" && args[1] == "-" {
-				return badInput{errors.New("only one of snapshot and plan can be on standard input")}
+			if args[0] == "-" && args[1] == "-" || args[1] == "-" && f.rules.text == "-" {
+				return badInput{errors.New("only one of snapshot, plan and rules can be on standard input")}
 			}
-			return checkPlan(args[0], args[1], c.InOrStdin(), c.OutOrStdout())
+			if err := f.usable(); err != nil {
+				return badInput{err}
+			}
+			return f.check(args[0], args[1], c.InOrStdin(), c.OutOrStdout())
 		},
 	}
-	c.ValidArgsFunction = jsonFiles(2)
+	f.add(c)
+	c.ValidArgsFunction = filesNamed(2, "json", "txt", "data")
 	return c
 }
 
-// checkPlan does what dvms check does.
-func checkPlan(snapshotFile, planFile string, stdin io.Reader, stdout io.Writer) error {
-	s, err := readSnapshot(snapshotFile, stdin)
+// check does what dvms check does.
+func (f *requestFlags) check(snapshotFile, planFile string, stdin io.Reader, stdout io.Writer) error {
+	r, err := f.read(snapshotFile, stdin, "")
 	if err != nil {
 		return err
 	}
-	if err := onlyRepairs(s); err != nil {
-		return badInput{fmt.Errorf("%s: %w", snapshotFile, err)}
-	}
-	text, err := readInput(planFile, stdin, "plan")
+	text, err := readInput(planFile, stdin, "plan", ".json")
 	if err != nil {
 		return badInput{err}
 	}
-	c := s.Configuration
-	p, err := snapshot.ReadPlan(text, c)
+	p, err := snapshot.ReadPlan(text, r.Configuration)
 	if err != nil {
-		return badInput{fmt.Errorf("%s: %w", planFile, err)}
+		return badInput{fileError{planFile, err}}
 	}
-	if err := judge(c, p); err != nil {
-		return fmt.Errorf("%s: not valid: %w", planFile, err)
+	end := carriedOut(r.Configuration, p)
+	verdict, wrong := judge(r, p, end)
+	if len(wrong) > 0 {
+		return fmt.Errorf("%s: not valid: %w", planFile, mistakes(wrong).err())
 	}
-	var sent cluster.Bytes
-	for _, a := range p.Actions {
-		sent += a.Memory
-	}
-	_, err = fmt.Fprintf(stdout, "valid: %s in %s, %s migrated, K %s; no node is overloaded at the end\n",
-		plural(len(p.Actions), "move"), plural(len(p.Steps()), "step"), inWords(sent), inWords(p.Cost()))
+	_, err = io.WriteString(stdout, praise(r, p, verdict))
 	return err
 }
 
-// judge returns an error that names the first thing wrong with a plan.
-func judge(c *cluster.Configuration, p plan.Plan) error {
-	err := check.Plan(c, p)
-	var wrong *check.ActionError
-	if errors.As(err, &wrong) {
-		r := newReasons(&proposal{c: c})
-		a := wrong.Action
-		return fmt.Errorf("move %d, of %s from %s to %s in step %d: %s", wrong.Index+1, c.VMs[r.vms[a.VM]].Name,
-			c.Nodes[r.nodes[a.Source]].Name, c.Nodes[r.nodes[a.Target]].Name, a.Step+1, wrong.Wrong)
+// praise says what is right with a plan.
+func praise(r request, p plan.Plan, v check.Verdict) string {
+	var sent cluster.Bytes
+	for _, a := range p.Actions {
+		if a.Kind == plan.Migrate {
+			sent += a.Memory
+		}
 	}
-	if err != nil {
-		return err
+	q := proposal{plan: p}
+	kept := "no node is overloaded at the end"
+	if len(r.Rules) > 0 {
+		kept += ", and the rules are kept"
 	}
-	if err := check.Viable(c, carriedOut(c, p).Host); err != nil {
-		return fmt.Errorf("it can be carried out, but at its end %w", err)
+	lines := []string{fmt.Sprintf("valid: %s, %s migrated, K %s; %s", q.counted(), inWords(sent), inWords(p.Cost()), kept)}
+	for _, b := range v.Broken {
+		lines = append(lines, fmt.Sprintf("  but not this one, worth %s: %s", inWords(r.Rules[b.Rule].Weight), b.Text))
 	}
-	return nil
+	return strings.Join(lines, "\n") + "\n"
 }

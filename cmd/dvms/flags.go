@@ -117,6 +117,24 @@ func (s *size) Type() string { return "SIZE" }
 // Set reads a number with a unit.
 func (s *size) Set(text string) error { return (*cluster.Bytes)(s).UnmarshalText([]byte(text)) }
 
+// rate is a bandwidth, and how it was written.
+type rate struct {
+	text  string
+	value cluster.BytesPerSecond
+}
+
+func (r *rate) String() string { return r.text }
+
+// Type is what the help shows in place of the value.
+func (r *rate) Type() string { return "RATE" }
+
+// Set reads a number with a unit.
+func (r *rate) Set(text string) (err error) {
+	r.text = text
+	r.value, err = cluster.ParseRate(text)
+	return err
+}
+
 // word is text of which the help says what it names.
 type word struct{ text, names string }
 

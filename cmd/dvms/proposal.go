@@ -1,323 +1,318 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"math"
-	"strconv"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
-	"github.com/dvms-project/dvms/snapshot"
+	"github.com/dvms-project/dvms/plan/check"
+	"github.com/dvms-project/dvms/rule"
 )
 
-// proposal is what dvms plan found out about a snapshot.
+// proposal is what dvms plan found out about a request.
 type proposal struct {
-	snapshot snapshot.Snapshot
-	c, end   *cluster.Configuration // before, and after the plan
-	result   placement.Result
-	plan     plan.Plan // empty if there is none, or nothing to do
-	stuck    error     // why the latest placement that has no plan has none
+	request
+	flags *planFlags
+	// c and end are the cluster before and after the plan, as the rules that change
+	// what VMs ask for and nodes offer make it.
+	c, end    *cluster.Configuration
+	result    placement.Result
+	plan      plan.Plan // empty if there is none, or nothing to do
+	schedule  plan.Schedule
+	broken    []check.Fault // the soft rules that the end does not keep
+	stuck     error         // why the latest placement that has no plan has none
+	lost      bool          // there is no plan for the placement that is the answer
+	diagnosis placement.Diagnosis
+	explained []placement.Exclusion
+}
+
+// propose looks for the plan that does what is asked.
+func propose(r request, f *planFlags) (*proposal, error) {
+	c := rule.Apply(r.Configuration, r.Rules)
+	p := &proposal{request: r, flags: f, c: c, end: c}
+	problem := r.problem()
+	problem.Budget = int(f.budget)
+	problem.Reachable = p.reachable
+	p.result = placement.Solve(r.Configuration, problem)
+	if p.viable() {
+		if err := p.order(); err != nil {
+			return nil, err
+		}
+	}
+	if !p.viable() {
+		p.plan = plan.Plan{}
+		p.diagnosis = placement.Diagnose(r.Configuration, problem)
+	}
+	if r.explain != cluster.Nowhere {
+		p.explained = placement.Explain(r.Configuration, problem, p.end.Host, r.explain)
+	}
+	return p, nil
+}
+
+// viable reports whether there is a plan, or nothing to do.
+func (p *proposal) viable() bool {
+	return !p.lost && (p.result.Answer == placement.Viable || p.result.Answer == placement.AlreadyViable)
+}
+
+// reachable looks for a way to a placement, and notes why there is none.
+func (p *proposal) reachable(host []int32) (waiting []int32, ok bool) {
+	var err error
+	if len(p.Rules) == 0 && p.Wanted == nil && !p.flags.maySuspend {
+		_, err = plan.Make(p.Configuration, host) // which is faster
+	} else {
+		s := p.settings()
+		s.Effort, s.Together = 1, false
+		_, err = plan.Switch(p.Configuration, plan.Goal{Host: host, State: p.Wanted}, s)
+	}
+	if err != nil {
+		p.stuck = err
+	}
+	return plan.Waiting(err), err == nil
+}
+
+func (p *proposal) settings() plan.Settings {
+	return plan.Settings{Rules: p.Rules, Together: !p.flags.apart, MaySuspend: p.flags.maySuspend, Effort: int(p.flags.effort)}
+}
+
+// order makes the plan that leads to the placement that was found, and has it
+// judged.
+func (p *proposal) order() error {
+	host := p.result.Host
+	if p.result.Answer == placement.AlreadyViable {
+		host = p.Configuration.Host
+	}
+	made, err := plan.Switch(p.Configuration, plan.Goal{Host: host, State: p.Wanted}, p.settings())
+	if err != nil {
+		p.stuck, p.lost = err, true
+		return nil
+	}
+	p.plan = made
+	end := carriedOut(p.Configuration, made)
+	p.end = rule.Apply(end, p.Rules)
+	// An operator acts on this, so code that had no part in it looks at it too.
+	verdict, wrong := judge(p.request, made, end)
+	if len(wrong) > 0 {
+		return fmt.Errorf("the plan that was found is wrong, which is a mistake in dvms; please report it with the snapshot and the rules: %w", errors.Join(wrong...))
+	}
+	p.broken = verdict.Broken
+	p.schedule, err = plan.Timed(p.Configuration, made, p.speeds())
+	return err
+}
+
+func (p *proposal) speeds() plan.Speeds {
+	s := plan.DefaultSpeeds(len(p.c.Nodes))
+	for n := range s.Link {
+		s.Link[n], s.Disk[n] = p.flags.bandwidth.value, p.flags.disk.value
+	}
+	return s
+}
+
+// carriedOut is the configuration after a plan that can be carried out. VMs that
+// wait and are to be terminated need no action for it.
+func carriedOut(c *cluster.Configuration, p plan.Plan) *cluster.Configuration {
+	at := newIndex(c)
+	end := c.Clone()
+	end.State, end.Image = make([]cluster.State, len(c.VMs)), make([]int32, len(c.VMs))
+	for v := range c.VMs {
+		end.State[v], end.Image[v] = c.StateOf(int32(v)), c.ImageOf(int32(v))
+	}
+	for _, a := range p.Actions {
+		v := at.vms[a.VM]
+		end.Host[v], end.Image[v] = cluster.Nowhere, cluster.Nowhere
+		switch a.Kind {
+		case plan.Migrate, plan.Resume, plan.Run:
+			end.Host[v], end.State[v] = at.nodes[a.Target], cluster.Running
+		case plan.Suspend:
+			end.Image[v], end.State[v] = at.nodes[a.Source], cluster.Sleeping
+		case plan.Stop:
+			end.State[v] = cluster.Terminated
+		}
+	}
+	return end
+}
+
+// index finds VMs and nodes by their ID.
+type index struct {
+	vms   map[cluster.VMID]int32
+	nodes map[cluster.NodeID]int32
+}
+
+func newIndex(c *cluster.Configuration) index {
+	i := index{make(map[cluster.VMID]int32, len(c.VMs)), make(map[cluster.NodeID]int32, len(c.Nodes))}
+	for v := range c.VMs {
+		i.vms[c.VMs[v].ID] = int32(v)
+	}
+	for n := range c.Nodes {
+		i.nodes[c.Nodes[n].ID] = int32(n)
+	}
+	return i
+}
+
+// judge returns everything that is wrong with a plan that leads to end.
+func judge(r request, p plan.Plan, end *cluster.Configuration) (check.Verdict, []error) {
+	var wrong mistakes
+	c := r.Configuration
+	var first *check.ActionError
+	if err := check.Plan(c, p, r.Rules...); errors.As(err, &first) {
+		wrong.add(actionError(c, first))
+	} else {
+		wrong.add(err)
+	}
+	verdict := check.Placement(c, check.Request{Rules: r.Rules, Wanted: r.Wanted, Drain: r.Drain}, end.Host)
+	for _, f := range verdict.Wrong {
+		wrong.add(fmt.Errorf("at its end, %w", f))
+	}
+	for v, want := range r.Wanted {
+		switch is := end.StateOf(int32(v)); {
+		case is == want, is == cluster.Running, want == cluster.Running: // which the verdict has
+		case is == cluster.Waiting && want == cluster.Terminated: // nothing is to be done
+		default:
+			wrong.add(fmt.Errorf("at its end, VM %q is %s, and is to be %s", c.VMs[v].Name, is, want))
+		}
+	}
+	return verdict, wrong
+}
+
+// actionError names the VM and the nodes of an action that is wrong.
+func actionError(c *cluster.Configuration, e *check.ActionError) error {
+	at := newIndex(c)
+	a := e.Action
+	s, t := c.Nodes[at.nodes[a.Source]].Name, c.Nodes[at.nodes[a.Target]].Name
+	where := "from " + s + " to " + t
+	if s == t {
+		where = "on " + s
+	}
+	return fmt.Errorf("action %d, to %s %s %s in step %d: %s", e.Index+1, a.Kind, c.VMs[at.vms[a.VM]].Name, where, a.Step+1, e.Wrong)
 }
 
 // title is the first line of what is printed.
 func (p *proposal) title() string {
-	over := len(p.c.Overloaded())
-	title := fmt.Sprintf("%s: %s, %s, ", printable(p.snapshot.Name), plural(len(p.c.Nodes), "node"), plural(len(p.c.VMs), "VM"))
-	if over == 0 {
-		return title + "no node overloaded"
+	parts := []string{plural(len(p.c.Nodes), "node"), plural(len(p.c.VMs), "VM")}
+	if n := len(p.Rules); n > 0 {
+		parts = append(parts, plural(n, "rule"))
 	}
-	return title + plural(over, "node") + " overloaded"
+	if n := len(p.emptied()); n > 0 {
+		parts = append(parts, plural(n, "node")+" to empty")
+	}
+	if n := len(p.changing()); n > 0 {
+		parts = append(parts, plural(n, "VM")+" to change state")
+	}
+	over := len(p.c.Overloaded())
+	overloaded := plural(over, "node") + " overloaded"
+	if over == 0 {
+		overloaded = "no node overloaded"
+	}
+	name := printable(p.Name)
+	if p.goal != "repair" {
+		name += ", to " + p.goal
+	}
+	return name + ": " + strings.Join(append(parts, overloaded), ", ")
 }
 
 // nothingToDo is what is said in place of an empty plan.
-const nothingToDo = "nothing to do: every node has what its VMs ask for"
-
-// score is the last line of what is printed.
-func (p *proposal) score() string {
-	r := p.result
-	parts := []string{fmt.Sprintf("%s moved, lower bound %s, %s", inWords(r.Moved), inWords(r.Bound), p.distance())}
-	if sent := p.sent(); sent != r.Moved {
-		parts[0] += fmt.Sprintf(" (%s with detours)", inWords(sent))
+func (p *proposal) nothingToDo() string {
+	why := "every node has what its VMs ask for"
+	if hard := slices.ContainsFunc(p.Rules, func(r rule.Rule) bool { return r.Hard() }); hard {
+		why += ", and every rule is kept"
 	}
-	return strings.Join(append(parts,
-		plural(len(p.plan.Actions), "move")+" in "+plural(len(p.plan.Steps()), "step"),
-		"K "+inWords(p.plan.Cost()),
-		plural(r.Steps, "search step"),
-	), "; ")
+	switch p.goal {
+	case "drain":
+		why += "; the nodes to drain are empty"
+	case "place":
+		why += "; no VM waits to be started"
+	case "switch":
+		why += "; all VMs are in the state that is wanted"
+	case "consolidate":
+		if p.result.NodesBound == p.result.Nodes {
+			why += "; on fewer nodes they would not"
+		} else {
+			why += "; no way to use fewer nodes was found"
+		}
+	case "level":
+		why += "; no move would level the load by much"
+	}
+	return "nothing to do: " + why
 }
 
-// distance says how far the memory moved is from the least.
-func (p *proposal) distance() string {
-	r := p.result
-	switch {
-	case r.Optimal:
-		return "proven optimal"
-	case r.Bound == 0:
-		return "not proven optimal"
+// counted says how many actions there are, and calls them moves if they are all
+// migrations.
+func (p *proposal) counted() string {
+	what := "action"
+	if p.onlyMoves() {
+		what = "move"
 	}
-	return fmt.Sprintf("at most %.1f %% above the least", 100*float64(r.Moved-r.Bound)/float64(r.Bound))
+	return plural(len(p.plan.Actions), what) + " in " + plural(len(p.plan.Steps()), "step")
+}
+
+func (p *proposal) onlyMoves() bool {
+	return !slices.ContainsFunc(p.plan.Actions, func(a plan.Action) bool { return a.Kind != plan.Migrate })
+}
+
+// resumed is the memory of the VMs that are resumed, counted as the cost counts it:
+// twice if the image is not where they run.
+func (p *proposal) resumed() cluster.Bytes { return p.result.Cost - p.result.Moved - p.brokenWeight() }
+
+func (p *proposal) brokenWeight() cluster.Bytes {
+	var weight cluster.Bytes
+	for _, f := range p.broken {
+		weight += p.Rules[f.Rule].Weight
+	}
+	return weight
 }
 
 // sent is the memory of all migrations, those of detours included.
 func (p *proposal) sent() cluster.Bytes {
 	var sent cluster.Bytes
 	for _, a := range p.plan.Actions {
-		sent += a.Memory
+		if a.Kind == plan.Migrate {
+			sent += a.Memory
+		}
 	}
 	return sent
-}
-
-// move is an action of the plan, for people.
-type move struct {
-	plan.Action
-	number           int // from 1
-	vm, source, goal string
-	reason           string
-}
-
-// moves returns the plan's actions with names and reasons, step by step.
-func (p *proposal) moves() [][]move {
-	r := newReasons(p)
-	var steps [][]move
-	number := 0
-	for _, step := range p.plan.Steps() {
-		var moves []move
-		for _, a := range step {
-			number++
-			moves = append(moves, move{
-				a, number, p.c.VMs[r.vms[a.VM]].Name, p.c.Nodes[r.nodes[a.Source]].Name, p.c.Nodes[r.nodes[a.Target]].Name,
-				r.reason(number - 1),
-			})
-		}
-		steps = append(steps, moves)
-	}
-	return steps
-}
-
-// reasons tells why the VMs of a plan move.
-type reasons struct {
-	*proposal
-	vms      map[cluster.VMID]int
-	nodes    map[cluster.NodeID]int
-	usage    []cluster.Resources
-	byVM     map[cluster.VMID][]int   // its actions
-	arrivals map[cluster.NodeID][]int // at a node
-}
-
-func newReasons(p *proposal) *reasons {
-	r := &reasons{
-		p,
-		map[cluster.VMID]int{},
-		map[cluster.NodeID]int{},
-		p.c.Usage(),
-		map[cluster.VMID][]int{},
-		map[cluster.NodeID][]int{},
-	}
-	for v := range p.c.VMs {
-		r.vms[p.c.VMs[v].ID] = v
-	}
-	for n := range p.c.Nodes {
-		r.nodes[p.c.Nodes[n].ID] = n
-	}
-	for i, a := range p.plan.Actions {
-		r.byVM[a.VM] = append(r.byVM[a.VM], i)
-		r.arrivals[a.Target] = append(r.arrivals[a.Target], i)
-	}
-	return r
-}
-
-// reason tells why an action is in the plan: what its VM leaves behind at the
-// node where it is at the start, or the cycle that it breaks.
-func (r *reasons) reason(i int) string {
-	a := r.plan.Actions[i]
-	own := r.byVM[a.VM]
-	if a.Bypass {
-		on := r.plan.Actions[own[len(own)-1]]
-		return fmt.Sprintf("breaks a cycle, goes on to %s in step %d", r.c.Nodes[r.nodes[on.Target]].Name, on.Step+1)
-	}
-	why := r.cause(r.plan.Actions[own[0]])
-	if own[0] != i {
-		return "ends its detour; " + why
-	}
-	return why
-}
-
-// cause tells why a VM leaves the node where it is at the start.
-func (r *reasons) cause(first plan.Action) string {
-	n := r.nodes[first.Source]
-	var causes []string
-	if over, ok := r.usage[n].Exceeding(r.c.Nodes[n].Capacity); ok {
-		causes = append(causes, r.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], r.c.Nodes[n].Capacity))
-	}
-	var guests []string
-	for _, i := range r.arrivals[first.Source] {
-		if a := r.plan.Actions[i]; a.Step > first.Step && a.VM != first.VM {
-			guests = append(guests, r.c.VMs[r.vms[a.VM]].Name)
-		}
-	}
-	if len(guests) > 0 {
-		causes = append(causes, "makes room for "+listed(guests, 3))
-	}
-	if len(causes) == 0 {
-		return "part of the best placement found"
-	}
-	return strings.Join(causes, "; ")
 }
 
 // state is a node before and after the plan.
 type state struct {
 	node          cluster.Node
 	before, after cluster.Resources
+	left          int // how many VMs it hosts after the plan
+	closed        bool
 }
 
-// changed returns the states of the nodes that migrations leave from or go to,
-// and of those that are overloaded.
+// changed returns the states of the nodes that actions concern, and of those
+// that are overloaded or to be emptied.
 func (p *proposal) changed() []state {
 	touched := map[cluster.NodeID]bool{}
 	for _, a := range p.plan.Actions {
 		touched[a.Source], touched[a.Target] = true, true
 	}
+	closed := p.emptied()
 	var states []state
-	after := p.end.Usage()
+	after, left := p.end.Usage(), p.end.Hosted()
 	for n, before := range p.c.Usage() {
 		node := p.c.Nodes[n]
-		if touched[node.ID] || !before.Within(node.Capacity) {
-			states = append(states, state{node, before, after[n]})
+		s := state{node, before, after[n], len(left[n]), slices.Contains(closed, int32(n))}
+		if touched[node.ID] || s.overloadedBefore() || s.closed && before != (cluster.Resources{}) {
+			states = append(states, s)
 		}
 	}
 	return states
 }
 
-// resources returns the dimensions to show: CPU, memory, and what else any VM
-// asks for.
-func (p *proposal) resources() []cluster.Resource {
-	shown := []cluster.Resource{cluster.CPU, cluster.Memory}
-	for _, r := range []cluster.Resource{cluster.Network, cluster.Disk} {
-		for _, vm := range p.c.VMs {
-			if vm.Demand[r] > 0 {
-				shown = append(shown, r)
-				break
-			}
-		}
-	}
-	return shown
-}
+func (s *state) overloadedBefore() bool { return !s.before.Within(s.node.Offer()) }
+func (s *state) overloadedAfter() bool  { return !s.after.Within(s.node.Offer()) }
 
-// table prints the plan for a terminal.
-func (p *proposal) table() ([]byte, error) {
-	var out strings.Builder
-	out.WriteString(p.title() + "\n")
-	if len(p.plan.Actions) == 0 {
-		out.WriteString(nothingToDo + "\n")
-		return []byte(out.String()), nil
-	}
-	var rows [][]string
-	var steps []int // by row: its step
-	for s, step := range p.moves() {
-		for _, m := range step {
-			rows = append(rows, []string{fmt.Sprint(m.number), m.vm, m.source + " → " + m.goal, inWords(m.Memory), m.reason})
-			steps = append(steps, s)
+// nodesOn counts the nodes that host VMs.
+func nodesOn(c *cluster.Configuration) int {
+	on := 0
+	for _, vms := range c.Hosted() {
+		if len(vms) > 0 {
+			on++
 		}
 	}
-	for i, line := range aligned(rows) {
-		if i == 0 || steps[i] != steps[i-1] {
-			fmt.Fprintf(&out, "\nstep %d\n", steps[i]+1)
-		}
-		out.WriteString("  " + line + "\n")
-	}
-	out.WriteString("\n")
-	for _, line := range aligned(p.stateRows()) {
-		out.WriteString(line + "\n")
-	}
-	out.WriteString("\n" + p.score() + "\n")
-	return []byte(out.String()), nil
-}
-
-// stateRows is the table of the nodes that change.
-func (p *proposal) stateRows() [][]string {
-	shown := p.resources()
-	head := []string{"node"}
-	for _, r := range shown {
-		head = append(head, r.String()+" before", "after", "of")
-	}
-	rows := [][]string{append(head, "")}
-	for _, s := range p.changed() {
-		row := []string{s.node.Name}
-		for _, r := range shown {
-			row = append(row, amount(r, s.before[r]), amount(r, s.after[r]), amount(r, s.node.Capacity[r]))
-		}
-		words := ""
-		if over, ok := s.before.Exceeding(s.node.Capacity); ok {
-			words = over.String() + " overloaded before"
-		}
-		if over, ok := s.after.Exceeding(s.node.Capacity); ok {
-			words = over.String() + " overloaded"
-		}
-		rows = append(rows, append(row, words))
-	}
-	return rows
-}
-
-// aligned makes lines of rows, with the columns one below the other.
-func aligned(rows [][]string) []string {
-	var widths []int
-	for _, row := range rows {
-		for i := range row {
-			row[i] = printable(row[i])
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-	}
-	lines := make([]string, len(rows))
-	for r, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
-		}
-		lines[r] = strings.TrimRight(line.String(), " ")
-	}
-	return lines
-}
-
-// amount prints an amount of a resource with its unit.
-func amount(r cluster.Resource, v int64) string {
-	switch r {
-	case cluster.CPU:
-		return cluster.Millicores(v).String()
-	case cluster.Network:
-		return cluster.BytesPerSecond(v).String()
-	}
-	return inWords(cluster.Bytes(v))
-}
-
-// excess says how much of a resource is asked for, and how much there is.
-func excess(r cluster.Resource, asked, capacity cluster.Resources) string {
-	a, c := amount(r, asked[r]), amount(r, capacity[r])
-	if a == c { // a difference that is lost in rounding
-		a, c = cluster.Bytes(asked[r]).String(), cluster.Bytes(capacity[r]).String()
-	}
-	return fmt.Sprintf("%s %s of %s", r, a, c)
-}
-
-// inWords prints an amount of memory for people: rounded, and in GiB if it is
-// that much, so that one can compare. Exact amounts are in the JSON form.
-func inWords(b cluster.Bytes) string {
-	for _, unit := range []cluster.Bytes{cluster.GiB, cluster.MiB} {
-		if b >= unit {
-			return strconv.FormatFloat(math.Round(100*float64(b)/float64(unit))/100, 'f', -1, 64) + strings.TrimPrefix(unit.String(), "1")
-		}
-	}
-	return b.String()
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return on
 }
