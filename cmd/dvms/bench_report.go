@@ -80,13 +80,13 @@ func (r *solverReport) add(row *solverRow) {
 	c, result := row.task.Configuration, &row.solution.Result
 	cells := []string{
 		printable(row.task.Name), strconv.Itoa(len(c.Nodes)), strconv.Itoa(len(c.VMs)), shortAnswer(result.Answer),
-		"-", "-", "-", "-", "-", "-", "-", "-", inTime(row.total), strconv.Itoa(result.Steps), "-",
+		"-", "-", "-", "-", "-", "-", "-", "-", digits(row.total), strconv.Itoa(result.Steps), "-",
 	}
 	if row.hasPlan() {
 		p := row.solution.Plan
 		cells[4], cells[5], cells[6] = inMiB(result.Cost), inMiB(result.Bound), inPercent(result.Gap())
 		cells[8], cells[9], cells[10] = strconv.Itoa(len(p.Actions)), strconv.Itoa(len(p.Steps())), inMiB(p.Cost())
-		cells[11], cells[14] = inTime(row.first), "ok"
+		cells[11], cells[14] = digits(row.first), "ok"
 		if result.NodesBound > 0 {
 			cells[7] = fmt.Sprintf("%d of %d", row.on, result.NodesBound)
 		}
@@ -218,7 +218,7 @@ func (r *solverReport) summarize() {
 	for _, g := range r.groups() {
 		cells := []string{
 			g.Group, strconv.Itoa(g.Instances), strconv.Itoa(g.Plans), strconv.Itoa(g.Refused), strconv.Itoa(g.Infeasible), strconv.Itoa(g.Exhausted),
-			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), inTime(seconds(g.First)), inTime(seconds(g.Total)),
+			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), digits(seconds(g.First)), digits(seconds(g.Total)),
 		}
 		if r.known != nil {
 			cells = append(cells, fmt.Sprintf("%d better, %d equal, %d worse", g.BetterK, g.EqualK, g.WorseK))
@@ -336,8 +336,8 @@ func inPercent(share float64) string {
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
 }
 
-// inTime prints a time with three digits.
-func inTime(d time.Duration) string {
+// digits prints a time with three digits.
+func digits(d time.Duration) string {
 	value, unit := float64(d), "ns"
 	for _, larger := range []string{"µs", "ms", "s"} {
 		if value < 1000 {
@@ -345,12 +345,12 @@ func inTime(d time.Duration) string {
 		}
 		value, unit = value/1000, larger
 	}
-	digits := 2
+	places := 2
 	switch {
 	case unit == "ns" || value >= 100:
-		digits = 0
+		places = 0
 	case value >= 10:
-		digits = 1
+		places = 1
 	}
-	return strconv.FormatFloat(value, 'f', digits, 64) + " " + unit
+	return strconv.FormatFloat(value, 'f', places, 64) + " " + unit
 }
