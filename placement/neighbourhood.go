@@ -48,12 +48,17 @@ func (r *repair) searchParts() Answer {
 // quickShare is the share of the budget that a quick answer may take.
 const quickShare = 0.1
 
-// settleQuickly takes the first viable placement.
-func (r *repair) settleQuickly() Answer {
+// annealShortly anneals for a small part of the budget.
+func (r *repair) annealShortly() {
 	limit := r.limit
 	r.limit = r.steps + int(quickShare*float64(limit-r.steps))
 	r.annealIfStuck()
 	r.limit = limit
+}
+
+// settleQuickly takes the first viable placement.
+func (r *repair) settleQuickly() Answer {
+	r.annealShortly()
 	if r.stuck > 0 || r.kept == nil && !r.approve() {
 		return Exhausted
 	}

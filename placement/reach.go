@@ -125,6 +125,9 @@ func (r *repair) landNow(v int32, waiting []int32) bool {
 // searchReachable looks for the reachable placement of a small cluster that
 // costs least. A placement that costs least of all was refused.
 func (r *repair) searchReachable(nodes []int32) Answer {
+	if r.kept != nil { // found by annealing
+		r.setHost(r.kept)
+	}
 	r.landOneByOne()
 	s := newSearch(r, nodes, r.vms[:r.first[len(nodes)]], r.newReach(cost{}))
 	limit := r.limit

@@ -91,6 +91,7 @@ type search struct {
 	accepted []bool              // by ruling of the book: it is soft, and paid for
 	paid     int64
 	best     cost // to be beaten
+	adopted  cost // of bestOn, if improved
 	bestOn   []int32
 	stayed   []int32 // VMs decided to stay at home, to be set free again
 	// memoryOnly says that fewer moves of as much memory are not looked for.
@@ -451,7 +452,7 @@ func (s *search) isFixed(v int32) bool {
 // adopt takes a viable placement as the best one known.
 func (s *search) adopt(on []int32, cost cost) {
 	copy(s.bestOn, on)
-	s.best, s.improved = cost, true
+	s.best, s.adopted, s.improved = cost, cost, true
 	if s.reached == 0 {
 		s.reached = s.steps
 	}

@@ -19,17 +19,19 @@ func (r *repair) searchAll() Answer {
 	s.enough = max(s.enough, r.bound)
 	r.bound = s.enough
 	known := cost{memory: infinite}
-	if r.stuck == 0 {
-		known = cost{r.total(), r.cost.moves}
-	} else {
+	if r.stuck > 0 {
 		if s.pack((r.limit-r.steps)/4) == cannotPack {
 			return Infeasible
 		}
 		if s.improved {
 			known = s.best
 		}
+		r.annealShortly()
 	}
-	r.proven = s.prove(known, (r.limit-r.steps)/4)
+	if now := (cost{r.total(), r.cost.moves}); r.stuck == 0 && now.less(known) {
+		known, s.improved = now, false
+	}
+	r.proven = s.proveOrFind(known)
 	r.bound = max(r.bound, s.enough)
 	r.take(s)
 	switch {
@@ -51,27 +53,49 @@ func (r *repair) searchAll() Answer {
 	return Viable
 }
 
+// proveOrFind looks for the placement of least cost, less than known, with three
+// quarters of the budget: a while from the bound upwards, which is fast if the least
+// cost is near the bound; a while from known downwards, which finds good
+// placements on its way; then upwards again, from where it was. It reports whether
+// the memory is proven to be the least, or that there is no placement.
+func (s *search) proveOrFind(known cost) bool {
+	limit, found := s.limit, s.improved
+	defer func() { s.limit, s.improved = limit, s.improved || found }()
+	left := limit - s.steps
+	s.memoryOnly = true
+	s.limit = s.steps + left/8
+	if s.deepen(known) {
+		s.lookForFewer(limit)
+		return true
+	}
+	if s.improved && s.adopted.less(known) {
+		known = s.adopted
+	}
+	s.limit = s.steps + left/4
+	s.best = known
+	if s.run() {
+		return true
+	}
+	if s.best.less(known) {
+		known = s.best
+	}
+	s.limit = min(limit, s.steps+left*3/8)
+	return s.deepen(known)
+}
+
 // fewerSteps is how long fewer moves are looked for at least.
 const fewerSteps = 10_000
 
-// prove looks for the least memory, less than known, and once that is proven for
-// fewer moves of as much memory, about as long again. It leaves reserve steps of the
-// budget, and reports whether the memory is proven to be the least, or that there is
-// no placement.
-func (s *search) prove(known cost, reserve int) bool {
-	limit, start, improved := s.limit, s.steps, s.improved
-	s.limit -= reserve
-	s.memoryOnly = true
-	proven := s.deepen(known)
-	if proven && s.best.memory < infinite && s.best.moves > 1 {
-		s.limit = min(s.limit, 2*s.steps-start+fewerSteps)
-		s.enough, s.memoryOnly = -1, false
-		s.run()
-		s.enough = s.best.memory
+// lookForFewer looks for fewer moves of as much memory as the best placement, which
+// has the least, for about as long as the search has taken.
+func (s *search) lookForFewer(limit int) {
+	if s.best.memory >= infinite || s.best.moves <= 1 {
+		return
 	}
-	s.improved = s.improved || improved
-	s.limit = limit
-	return proven
+	s.limit = min(limit, 2*s.steps+fewerSteps)
+	s.enough, s.memoryOnly = -1, false
+	s.run()
+	s.enough = s.best.memory
 }
 
 // take puts the VMs where a search of the whole cluster found room, if it did.
