@@ -32,8 +32,12 @@ const quickEffort = 1
 func (t *Task) Solve() (Solution, error) {
 	s := Solution{Result: t.Place()}
 	var err error
-	if s.Result.Answer == placement.Viable {
+	switch s.Result.Answer {
+	case placement.Viable:
 		s.Plan, err = t.Order(s.Result.Host)
+	case placement.AlreadyViable: // which images may be left to delete in
+		s.Plan, err = t.Order(t.Configuration.Host)
+	case placement.Infeasible, placement.Exhausted:
 	}
 	return s, err
 }

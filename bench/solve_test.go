@@ -227,3 +227,45 @@ func BenchmarkMake(b *testing.B) {
 		bench.Make(bench.Spec{Family: "repair", Tier: "thesis", Nodes: 1024, Seed: 1})
 	}
 }
+
+// What is said to be infeasible is: a search that knows nothing but room finds no
+// placement either. It is slow, and so obvious that it can be believed.
+func TestInfeasibleIsNeverSaidWrongly(t *testing.T) {
+	infeasible := 0
+	for seed := 1; seed <= 150; seed++ {
+		task := taskOf(t, bench.Spec{Family: "crowded", Tier: "pieces", Nodes: 4, Seed: seed})
+		c := task.Configuration
+		answer := placement.Solve(c, placement.Problem{}).Answer
+		free := make([]cluster.Resources, len(c.Nodes))
+		for n := range free {
+			free[n] = c.Nodes[n].Capacity
+		}
+		if fits := fitsAnyhow(c, 0, free); fits != (answer == placement.Viable) {
+			t.Errorf("%s: %v, and that there is a placement is %v", task.Name, answer, fits)
+		}
+		if answer == placement.Infeasible {
+			infeasible++
+		}
+	}
+	if infeasible == 0 {
+		t.Error("none of the partitions is infeasible")
+	}
+}
+
+// fitsAnyhow reports whether the VMs from v on have room on some nodes.
+func fitsAnyhow(c *cluster.Configuration, v int, free []cluster.Resources) bool {
+	if v == len(c.VMs) {
+		return true
+	}
+	for n := range free {
+		if demand := c.VMs[v].Demand; demand.Within(free[n]) {
+			free[n] = free[n].Minus(demand)
+			fits := fitsAnyhow(c, v+1, free)
+			free[n] = free[n].Plus(demand)
+			if fits {
+				return true
+			}
+		}
+	}
+	return false
+}

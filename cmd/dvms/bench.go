@@ -32,13 +32,13 @@ func newBench() *cobra.Command {
 }
 
 type solverFlags struct {
-	nodes, repeat, budget                  count
-	match, reference, plans                word
-	table, noTable, together, json, onlyIn bool
+	nodes, repeat, budget         count
+	match, reference, plans       word
+	table, together, json, onlyIn bool
 }
 
 func newBenchSolver() *cobra.Command {
-	f := solverFlags{nodes: 1024, match: word{"", "PATTERN"}, reference: word{"", "FILE"}, plans: word{"", "DIR"}}
+	f := solverFlags{nodes: 128, match: word{"", "PATTERN"}, reference: word{"", "FILE"}, plans: word{"", "DIR"}}
 	c := &cobra.Command{
 		Use:   "solver [DIR|FILE...]",
 		Short: "Measure the solver and the planner",

@@ -80,13 +80,13 @@ func (r *solverReport) add(row *solverRow) {
 	c, result := row.task.Configuration, &row.solution.Result
 	cells := []string{
 		printable(row.task.Name), strconv.Itoa(len(c.Nodes)), strconv.Itoa(len(c.VMs)), shortAnswer(result.Answer),
-		"-", "-", "-", "-", "-", "-", "-", "-", inTime(row.total), strconv.Itoa(result.Steps), "-",
+		"-", "-", "-", "-", "-", "-", "-", "-", digits(row.total), strconv.Itoa(result.Steps), "-",
 	}
 	if row.hasPlan() {
 		p := row.solution.Plan
 		cells[4], cells[5], cells[6] = inMiB(result.Cost), inMiB(result.Bound), inPercent(result.Gap())
 		cells[8], cells[9], cells[10] = strconv.Itoa(len(p.Actions)), strconv.Itoa(len(p.Steps())), inMiB(p.Cost())
-		cells[11], cells[14] = inTime(row.first), "ok"
+		cells[11], cells[14] = digits(row.first), "ok"
 		if result.NodesBound > 0 {
 			cells[7] = fmt.Sprintf("%d of %d", row.on, result.NodesBound)
 		}
@@ -177,7 +177,10 @@ func (g *groupSummary) add(row *solverRow) {
 	case "worse":
 		g.WorseK++
 	}
-	g.First, g.Total = max(g.First, row.first.Seconds()), max(g.Total, row.total.Seconds())
+	if row.hasPlan() {
+		g.First = max(g.First, row.first.Seconds())
+	}
+	g.Total = max(g.Total, row.total.Seconds())
 }
 
 // isOptimal reports whether a placement is proven to be best: in nodes first, if that
@@ -215,7 +218,7 @@ func (r *solverReport) summarize() {
 	for _, g := range r.groups() {
 		cells := []string{
 			g.Group, strconv.Itoa(g.Instances), strconv.Itoa(g.Plans), strconv.Itoa(g.Refused), strconv.Itoa(g.Infeasible), strconv.Itoa(g.Exhausted),
-			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), inTime(seconds(g.First)), inTime(seconds(g.Total)),
+			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), digits(seconds(g.First)), digits(seconds(g.Total)),
 		}
 		if r.known != nil {
 			cells = append(cells, fmt.Sprintf("%d better, %d equal, %d worse", g.BetterK, g.EqualK, g.WorseK))
@@ -252,29 +255,29 @@ type (
 		Table     []figure        `json:"table"`
 	}
 	solverJSON struct {
-		Name        string        `json:"name"`
-		Group       string        `json:"group"`
-		Nodes       int           `json:"nodes"`
-		VMs         int           `json:"vms"`
-		Answer      string        `json:"answer"`
-		Cost        cluster.Bytes `json:"cost_bytes"`
-		Moved       cluster.Bytes `json:"moved_bytes"`
-		Bound       cluster.Bytes `json:"bound_bytes"`
-		Gap         *float64      `json:"gap"` // null if the bound is 0 and the cost is not
-		Optimal     bool          `json:"proven_optimal"`
-		On          int           `json:"nodes_on"`
-		NodesBound  int           `json:"nodes_bound,omitempty"`
-		Actions     int           `json:"actions"`
-		Migrations  int           `json:"migrations"`
-		Steps       int           `json:"steps"`
-		K           cluster.Bytes `json:"k_bytes"`
-		First       float64       `json:"first_seconds"`
-		Total       float64       `json:"total_seconds"`
-		FirstSearch int           `json:"first_search_steps"`
-		Search      int           `json:"search_steps"`
-		Accepted    bool          `json:"accepted"`
-		Refused     string        `json:"refused,omitempty"`
-		Known       *comparison   `json:"known,omitempty"`
+		Name        string      `json:"name"`
+		Group       string      `json:"group"`
+		Nodes       int         `json:"nodes"`
+		VMs         int         `json:"vms"`
+		Answer      string      `json:"answer"`
+		Cost        int64       `json:"cost_bytes"`
+		Moved       int64       `json:"moved_bytes"`
+		Bound       int64       `json:"bound_bytes"`
+		Gap         *float64    `json:"gap"` // null if the bound is 0 and the cost is not
+		Optimal     bool        `json:"proven_optimal"`
+		On          int         `json:"nodes_on"`
+		NodesBound  int         `json:"nodes_bound,omitempty"`
+		Actions     int         `json:"actions"`
+		Migrations  int         `json:"migrations"`
+		Steps       int         `json:"steps"`
+		K           int64       `json:"k_bytes"`
+		First       float64     `json:"first_seconds"`
+		Total       float64     `json:"total_seconds"`
+		FirstSearch int         `json:"first_search_steps"`
+		Search      int         `json:"search_steps"`
+		Accepted    bool        `json:"accepted"`
+		Refused     string      `json:"refused,omitempty"`
+		Known       *comparison `json:"known,omitempty"`
 	}
 )
 
@@ -285,13 +288,13 @@ func (row *solverRow) json() solverJSON {
 	c, r, p := row.task.Configuration, &row.solution.Result, row.solution.Plan
 	out := solverJSON{
 		Name: row.task.Name, Group: row.group, Nodes: len(c.Nodes), VMs: len(c.VMs), Answer: r.Answer.String(),
-		Bound: r.Bound, Total: row.total.Seconds(), Search: r.Steps,
+		Bound: int64(r.Bound), Total: row.total.Seconds(), Search: r.Steps,
 	}
 	if !row.hasPlan() {
 		return out
 	}
-	out.Cost, out.Moved, out.Optimal, out.On, out.NodesBound = r.Cost, r.Moved, isOptimal(row), row.on, r.NodesBound
-	out.Actions, out.Migrations, out.Steps, out.K = len(p.Actions), migrations(p), len(p.Steps()), p.Cost()
+	out.Cost, out.Moved, out.Optimal, out.On, out.NodesBound = int64(r.Cost), int64(r.Moved), isOptimal(row), row.on, r.NodesBound
+	out.Actions, out.Migrations, out.Steps, out.K = len(p.Actions), migrations(p), len(p.Steps()), int64(p.Cost())
 	out.First, out.FirstSearch, out.Accepted = row.first.Seconds(), r.FirstSteps, row.refused == nil
 	if gap := r.Gap(); !math.IsInf(gap, 0) {
 		out.Gap = &gap
@@ -308,7 +311,7 @@ func (row *solverRow) json() solverJSON {
 func (r *solverReport) writeJSON(out io.Writer) error {
 	doc := solverDocument{
 		Schema: solverSchema, Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Instances: []solverJSON{}, Groups: r.groups(), Table: r.reached,
+		Instances: []solverJSON{}, Groups: r.groups(), Table: append([]figure{}, r.reached...),
 	}
 	for _, row := range r.rows {
 		doc.Instances = append(doc.Instances, row.json())
@@ -333,8 +336,8 @@ func inPercent(share float64) string {
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
 }
 
-// inTime prints a time with three digits.
-func inTime(d time.Duration) string {
+// digits prints a time with three digits.
+func digits(d time.Duration) string {
 	value, unit := float64(d), "ns"
 	for _, larger := range []string{"µs", "ms", "s"} {
 		if value < 1000 {
@@ -342,12 +345,12 @@ func inTime(d time.Duration) string {
 		}
 		value, unit = value/1000, larger
 	}
-	digits := 2
+	places := 2
 	switch {
 	case unit == "ns" || value >= 100:
-		digits = 0
+		places = 0
 	case value >= 10:
-		digits = 1
+		places = 1
 	}
-	return strconv.FormatFloat(value, 'f', digits, 64) + " " + unit
+	return strconv.FormatFloat(value, 'f', places, 64) + " " + unit
 }
