@@ -165,7 +165,7 @@ func instanceFiles(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: no such file%s", name, otherFiles(name))
+		return nil, fmt.Errorf("%s: no such file%s", name, otherFiles(name, []string{".json"}))
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", name, pathCause(err))
 	case !info.IsDir():

@@ -141,7 +141,7 @@ func (p *proposal) brokenRows() (rows [][]string) {
 
 // estimate says how long the plan takes, and what that supposes.
 func (p *proposal) estimate() string {
-	text := inTime(p.schedule.Makespan) + ", if links carry " + p.flags.bandwidth.text
+	text := roughly(p.schedule.Makespan) + ", if links carry " + p.flags.bandwidth.text
 	imaged, dirty := false, false
 	for _, a := range p.plan.Actions {
 		imaged = imaged || a.Kind == plan.Suspend || a.Kind == plan.Resume
@@ -158,8 +158,8 @@ func (p *proposal) estimate() string {
 	return text
 }
 
-// inTime prints a duration for people.
-func inTime(d time.Duration) string {
+// roughly prints a duration for people.
+func roughly(d time.Duration) string {
 	s := int64(math.Round(d.Seconds()))
 	switch {
 	case d < time.Second:
