@@ -81,7 +81,12 @@ func (p *proposal) shortages() []string {
 		}
 	}
 	for _, r := range p.diagnosis.Short {
-		lines = append(lines, fmt.Sprintf("the VMs ask for %s of %s together, and the nodes offer %s", amount(r, asked[r]), r, amount(r, offered[r])))
+		line := fmt.Sprintf("the VMs ask for %s of %s together, and the nodes offer %s", amount(r, asked[r]), r, amount(r, offered[r]))
+		if largest, offers := p.largest(r); offers > 0 {
+			more := (asked[r] - offered[r] + offers - 1) / offers
+			line += fmt.Sprintf(": at least %s like %s too few", plural(int(more), "node"), largest)
+		}
+		lines = append(lines, line)
 	}
 	var large, kept []string
 	for _, v := range p.diagnosis.VMs {
@@ -100,6 +105,16 @@ func (p *proposal) shortages() []string {
 		lines = append(lines, "no node that is large enough may host "+listed(kept, 4))
 	}
 	return lines
+}
+
+// largest is the node that offers most of a resource, and how much that is.
+func (p *proposal) largest(r cluster.Resource) (name string, offers int64) {
+	for n := range p.c.Nodes {
+		if offer := p.c.Nodes[n].Offer()[r]; offer > offers {
+			name, offers = p.c.Nodes[n].Name, offer
+		}
+	}
+	return name, offers
 }
 
 func (p *proposal) wantedRunning(v int) bool {
