@@ -17,7 +17,11 @@ import (
 // checkOften checks a property of small problems, which take little time, more often
 // than others.
 func checkOften(t *testing.T, property func(t *rapid.T)) {
-	for range 10 {
+	rounds := 10
+	if testing.Short() {
+		rounds = 1
+	}
+	for range rounds {
 		rapid.Check(t, property)
 	}
 }

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -289,18 +291,37 @@ func eightHosts(t *testing.T) Snapshot {
 	return s
 }
 
+// Each example of rules is for one of the example snapshots.
 func TestExamplesOfRules(t *testing.T) {
 	files, err := filepath.Glob("../examples/rules/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are %d examples, %v", len(files), err)
 	}
+	snapshots, err := filepath.Glob("../examples/snapshots/*.json")
+	if err != nil || len(snapshots) == 0 {
+		t.Fatalf("there are %d snapshots, %v", len(snapshots), err)
+	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		rules, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := eightHosts(t).WithRules(text); err != nil {
-			t.Errorf("%s: %v", file, err)
+		var refusals []error
+		for _, snapshot := range snapshots {
+			text, err := os.ReadFile(snapshot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Read(text)
+			if err != nil {
+				t.Fatalf("%s: %v", snapshot, err)
+			}
+			if _, err := s.WithRules(rules); err != nil {
+				refusals = append(refusals, fmt.Errorf("%s: %w", snapshot, err))
+			}
+		}
+		if len(refusals) == len(snapshots) {
+			t.Errorf("%s: %v", file, errors.Join(refusals...))
 		}
 	}
 }
