@@ -133,7 +133,7 @@ func TestSolveFindsTheBestReachable(t *testing.T) {
 		})
 		checkAgainst(t, &p, r, best, host, exists)
 		if exists && r.Cost != best.Cost {
-			t.Fatalf("cost %v, and %v costs %v", r.Cost, host, best.Cost)
+			t.Fatalf("cost %v of %v, bound %v, and %v costs %v: %+v; %+v; %+v", r.Cost, r.Host, r.Bound, host, best.Cost, r, p.Configuration, p.Request)
 		}
 		if r.Host == nil {
 			return

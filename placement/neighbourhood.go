@@ -334,7 +334,7 @@ func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
 		l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
 		l.keep()
 	} else {
-		s.enterBook(func(i int) int32 { return l.counting(s.vms[i]) })
+		l.reenter(s)
 	}
 }
 
@@ -342,7 +342,7 @@ func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
 // placement was reachable and would not be so any longer.
 func (l *neighbourhoods) take(s *search) {
 	if !s.improved {
-		s.enterBook(func(i int) int32 { return l.counting(s.vms[i]) })
+		l.reenter(s)
 		return
 	}
 	before := make([]int32, len(s.vms))

@@ -7,9 +7,18 @@ func (r *repair) small() bool {
 	return len(r.c.Nodes) <= searchNodes && len(r.vms[:r.first[len(r.c.Nodes)]]) <= searchVMs
 }
 
-// searchAll searches all placements of a small cluster. If landing failed, it
-// asks first whether the VMs fit at all: that is proven faster without a
-// thought for where they are now.
+// Each stage of the search of a whole cluster may take stageGrowth times as many
+// steps as the one before. The first one ends most searches.
+const (
+	firstStage  = 4096
+	stageGrowth = 16
+)
+
+// searchAll searches all placements of a small cluster, in stages. In each, if no
+// placement is known, it asks first whether the VMs fit at all, which is proven
+// faster without a thought for where they are now, and anneals. Then it looks a
+// while from the bound upwards, which is fast if the least cost is near the bound, and
+// a while from the best known placement downwards, which finds good ones on its way.
 func (r *repair) searchAll() Answer {
 	nodes := make([]int32, len(r.c.Nodes))
 	for n := range nodes {
@@ -17,22 +26,88 @@ func (r *repair) searchAll() Answer {
 	}
 	s := newSearch(r, nodes, r.vms[:r.first[len(nodes)]], nil)
 	s.enough = max(s.enough, r.bound)
+	s.memoryOnly = true
+	known := r.lower(cost{memory: infinite})
+	fit := r.stuck == 0
+	limit, start := r.limit, r.steps
+	end := r.steps + (limit-r.steps)/4*3
+	for stage := firstStage; !r.proven && r.steps < end; stage *= stageGrowth {
+		if !fit {
+			switch s.pack(min(stage, end-r.steps)) {
+			case cannotPack:
+				return Infeasible
+			case canPack:
+				fit = true
+			case undecided:
+			}
+			known = s.lower(known)
+		}
+		r.limit = min(end, r.steps+stage/2)
+		r.annealIfStuck()
+		known = r.lower(known)
+		r.limit = min(end, r.steps+stage)
+		if r.proven = s.deepen(known); !r.proven {
+			known = s.lower(known)
+			r.limit = min(end, r.steps+stage)
+			s.best = known
+			r.proven = s.run()
+		}
+		known = s.lower(known)
+		r.reenter(s)
+	}
 	r.bound = s.enough
-	known := cost{memory: infinite}
-	if r.stuck > 0 {
-		if s.pack((r.limit-r.steps)/4) == cannotPack {
-			return Infeasible
-		}
-		if s.improved {
-			known = s.best
-		}
-		r.annealShortly()
+	if r.limit = limit; r.proven {
+		s.lookForFewer(known, r.steps-start)
+		r.reenter(s)
 	}
+	if r.stuck == 0 && !(s.improved && s.adopted.less(cost{r.total(), r.cost.moves})) {
+		s.improved = false
+	}
+	return r.settleWhole(s)
+}
+
+// reenter lets the VMs of a search count where host has them.
+func (r *repair) reenter(s *search) {
+	s.enterBook(func(i int) int32 { return r.counting(s.vms[i]) })
+}
+
+// lower returns known, or what the placement under construction costs if it is an
+// answer and costs less.
+func (r *repair) lower(known cost) cost {
 	if now := (cost{r.total(), r.cost.moves}); r.stuck == 0 && now.less(known) {
-		known, s.improved = now, false
+		return now
 	}
-	r.proven = s.proveOrFind(known)
-	r.bound = max(r.bound, s.enough)
+	return known
+}
+
+// lower returns known, or what the placement that the search has found costs if that
+// is less.
+func (s *search) lower(known cost) cost {
+	if s.improved && s.adopted.less(known) {
+		return s.adopted
+	}
+	return known
+}
+
+// fewerSteps is how long fewer moves are looked for at least.
+const fewerSteps = 10_000
+
+// lookForFewer looks for fewer moves of as much memory as the best placement known,
+// which has the least, for about as long as the search has taken.
+func (s *search) lookForFewer(known cost, taken int) {
+	if known.memory >= infinite || known.moves <= 1 {
+		return
+	}
+	limit := s.limit
+	s.limit = min(limit, s.steps+taken+fewerSteps)
+	s.best, s.enough, s.memoryOnly = known, -1, false
+	s.run()
+	s.enough, s.limit = known.memory, limit
+}
+
+// settleWhole takes what the search of the whole cluster has found, and looks on if
+// that is not the end.
+func (r *repair) settleWhole(s *search) Answer {
 	r.take(s)
 	switch {
 	case r.stuck > 0 && r.proven:
@@ -45,7 +120,7 @@ func (r *repair) searchAll() Answer {
 	}
 	if !r.approve() {
 		r.proven = false
-		return r.searchReachable(nodes)
+		return r.searchReachable(s.nodes)
 	}
 	if !r.proven {
 		return r.searchParts()
@@ -53,55 +128,10 @@ func (r *repair) searchAll() Answer {
 	return Viable
 }
 
-// proveOrFind looks for the placement of least cost, less than known, with three
-// quarters of the budget: a while from the bound upwards, which is fast if the least
-// cost is near the bound; a while from known downwards, which finds good
-// placements on its way; then upwards again, from where it was. It reports whether
-// the memory is proven to be the least, or that there is no placement.
-func (s *search) proveOrFind(known cost) bool {
-	limit, found := s.limit, s.improved
-	defer func() { s.limit, s.improved = limit, s.improved || found }()
-	left := limit - s.steps
-	s.memoryOnly = true
-	s.limit = s.steps + left/8
-	if s.deepen(known) {
-		s.lookForFewer(limit)
-		return true
-	}
-	if s.improved && s.adopted.less(known) {
-		known = s.adopted
-	}
-	s.limit = s.steps + left/4
-	s.best = known
-	if s.run() {
-		return true
-	}
-	if s.best.less(known) {
-		known = s.best
-	}
-	s.limit = min(limit, s.steps+left*3/8)
-	return s.deepen(known)
-}
-
-// fewerSteps is how long fewer moves are looked for at least.
-const fewerSteps = 10_000
-
-// lookForFewer looks for fewer moves of as much memory as the best placement, which
-// has the least, for about as long as the search has taken.
-func (s *search) lookForFewer(limit int) {
-	if s.best.memory >= infinite || s.best.moves <= 1 {
-		return
-	}
-	s.limit = min(limit, 2*s.steps+fewerSteps)
-	s.enough, s.memoryOnly = -1, false
-	s.run()
-	s.enough = s.best.memory
-}
-
 // take puts the VMs where a search of the whole cluster found room, if it did.
 func (r *repair) take(s *search) {
 	if !s.improved {
-		s.enterBook(func(i int) int32 { return r.counting(s.vms[i]) })
+		r.reenter(s)
 		return
 	}
 	for i, v := range s.vms {
