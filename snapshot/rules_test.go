@@ -276,9 +276,9 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// eightHosts is the snapshot of the examples.
-func eightHosts(t *testing.T) Snapshot {
-	text, err := os.ReadFile("../examples/snapshots/eight-hosts.json")
+// example is a snapshot of the examples.
+func example(t *testing.T, name string) Snapshot {
+	text, err := os.ReadFile("../examples/snapshots/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,11 @@ func TestExamplesOfRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := eightHosts(t).WithRules(text); err != nil {
+		about := "eight-hosts"
+		if name := filepath.Base(file); name == "four-hosts.yaml" || name == "night.yaml" {
+			about = "four-hosts"
+		}
+		if _, err := example(t, about).WithRules(text); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -323,7 +327,7 @@ func TestDocumentedSnapshotsAndRules(t *testing.T) {
 	if _, err := Read(block("### JSON of dvms", "json")); err != nil {
 		t.Error(err)
 	}
-	s, err := eightHosts(t).WithRules(block("## Rules", "yaml"))
+	s, err := example(t, "eight-hosts").WithRules(block("## Rules", "yaml"))
 	if err != nil || len(s.Rules) != 4 || s.Wanted == nil || len(s.Drain) != 1 {
 		t.Errorf("got %+v, %v", s, err)
 	}
