@@ -155,6 +155,11 @@ func TestJudgeRefuses(t *testing.T) {
 		{bench.Spec{Family: "cycle", Tier: "2", Nodes: 16, Seed: 1}, func(_ *bench.Task, s *bench.Solution) {
 			s.Plan.Actions = nil // the fences stay broken
 		}},
+		{bench.Spec{Family: "cycle", Tier: "2", Nodes: 16, Seed: 1}, func(_ *bench.Task, s *bench.Solution) {
+			for i := range s.Plan.Actions { // all at once, which leads to the same end and has no room
+				s.Plan.Actions[i].Step, s.Plan.Actions[i].After = 0, nil
+			}
+		}},
 	} {
 		task := taskOf(t, c.spec)
 		s, err := task.Solve()

@@ -31,7 +31,7 @@ func (r *repair) anneal(steps int, wait float64, barred map[passage]bool) bool {
 	a.barred = barred
 	a.wait = float64(wait * a.unit)
 	limit := min(r.limit, r.steps+steps)
-	for try := 0; r.steps < limit && len(a.bad) > 0; try++ {
+	for try := 0; r.steps < limit && (len(a.bad) > 0 || a.wrong() > 0); try++ {
 		if try%annealPhase == annealPhase-1 {
 			a.price *= 1.3
 			a.heat *= 0.9
@@ -40,7 +40,11 @@ func (r *repair) anneal(steps int, wait float64, barred map[passage]bool) bool {
 			}
 		}
 		r.steps += annealSteps
-		a.try()
+		if len(a.bad) > 0 && (try%4 > 0 || a.wrong() == 0) {
+			a.try()
+		} else {
+			a.mend()
+		}
 	}
 	r.count()
 	return r.stuck == 0
@@ -133,6 +137,7 @@ type annealing struct {
 	heat   float64
 	wait   float64 // price of a VM that has to wait for others to leave
 	barred map[passage]bool
+	broken []int32 // hard rulings that were broken when it was last looked
 }
 
 func newAnnealing(r *repair) *annealing {
@@ -174,12 +179,20 @@ func newAnnealing(r *repair) *annealing {
 // nodes where they may be.
 func (a *annealing) placeAll() {
 	for _, v := range a.forced {
+		if a.host[v] == a.c.Host[v] {
+			a.enter(v, cluster.Nowhere) // nobody has to be where it is
+		}
+	}
+	for _, v := range a.forced {
 		if a.host[v] != a.c.Host[v] {
 			continue
 		}
 		best, least := cluster.Nowhere, math.Inf(1)
 		for range 16 {
-			n := a.somewhere(v)
+			n := a.withMates(v)
+			if n == cluster.Nowhere {
+				n = a.somewhere(v)
+			}
 			a.steps++
 			if n == cluster.Nowhere {
 				continue
@@ -195,6 +208,61 @@ func (a *annealing) placeAll() {
 			a.shift(v, best)
 		}
 	}
+}
+
+// withMates returns the node of a VM that v has to be with, or Nowhere.
+func (a *annealing) withMates(v int32) int32 {
+	for _, u := range a.book.mates(v) {
+		if n := a.book.host[u]; u != v && n != cluster.Nowhere && a.book.mayBe(v, n) {
+			return n
+		}
+	}
+	return cluster.Nowhere
+}
+
+// wrong is how many hard rules are broken.
+func (a *annealing) wrong() int {
+	if a.book == nil {
+		return 0
+	}
+	return a.book.wrong
+}
+
+// mend tries to move a culprit of a broken rule: to a VM that it has to be with, or
+// anywhere.
+func (a *annealing) mend() {
+	b := a.book
+	for len(a.broken) > 0 && !b.broken[a.broken[len(a.broken)-1]] {
+		a.broken = a.broken[:len(a.broken)-1]
+	}
+	if len(a.broken) == 0 {
+		for i, broken := range b.broken {
+			if broken && b.weight[i] == 0 {
+				a.broken = append(a.broken, int32(i))
+			}
+		}
+		a.steps += len(b.broken) / 8
+	}
+	if len(a.broken) == 0 {
+		return
+	}
+	i := a.broken[a.rng.IntN(len(a.broken))]
+	if !b.broken[i] {
+		return
+	}
+	culprits := b.rulings[i].culprits(b, scope{movable: a.vms[:a.first[len(a.c.Nodes)]], fixed: func(int32) bool { return false }}, nil)
+	if len(culprits) == 0 {
+		return
+	}
+	v := culprits[a.rng.IntN(len(culprits))]
+	to := cluster.Nowhere
+	if a.rng.IntN(2) == 0 {
+		to = a.withMates(v)
+	}
+	if to == cluster.Nowhere || to == a.host[v] {
+		to = a.somewhere(v)
+	}
+	a.offer(v, to)
 }
 
 // somewhere returns a node where v may be, at random, or Nowhere.

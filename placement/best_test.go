@@ -17,7 +17,11 @@ import (
 // checkOften checks a property of small problems, which take little time, more often
 // than others.
 func checkOften(t *testing.T, property func(t *rapid.T)) {
-	for range 10 {
+	rounds := 10
+	if testing.Short() {
+		rounds = 1
+	}
+	for range rounds {
 		rapid.Check(t, property)
 	}
 }
@@ -167,6 +171,25 @@ func TestStatesHaveToBeReachable(t *testing.T) {
 	})
 	if r.Answer != placement.Infeasible || asked == 0 {
 		t.Errorf("%v after %d questions", r.Answer, asked)
+	}
+}
+
+// A state that cannot be had where it costs least is had elsewhere.
+func TestResumedWhereItIsReachable(t *testing.T) {
+	c := world([]int{90}, nil)
+	c.VMs = append(c.VMs, c.VMs[0])
+	c.VMs[1].ID, c.VMs[1].Name = 2, "vm2"
+	c.Host = append(c.Host, cluster.Nowhere)
+	c.State = []cluster.State{cluster.Running, cluster.Sleeping}
+	c.Image = []int32{cluster.Nowhere, 0}
+	rules := []rule.Rule{{Name: "first", Kind: rule.Precedence, VMs: []int32{1, 0}}} // the node is free too late
+	wanted := []cluster.State{cluster.Sleeping, cluster.Running}
+	r := placement.Solve(c, placement.Problem{Rules: rules, Wanted: wanted, Reachable: func(host []int32) ([]int32, bool) {
+		_, err := plan.Switch(c, plan.Goal{Host: host, State: wanted}, plan.Settings{Rules: rules})
+		return nil, err == nil
+	}})
+	if r.Answer != placement.Viable || r.Host[1] != 1 || r.Cost != 2*cluster.MiB || !r.Optimal {
+		t.Errorf("got %+v", r)
 	}
 }
 

@@ -73,19 +73,30 @@ func (r *repair) evict() {
 	}
 }
 
-// mark notes which VMs may not be at home, and evicts those of them that are on no
-// overloaded node.
+// mark notes which VMs cannot be at home, and evicts those of them that are on no
+// overloaded node: VMs that may not be there, and those that have to be with them.
 func (e *eviction) mark() {
 	e.out = make([]bool, len(e.c.VMs))
 	over := make([]bool, len(e.c.Nodes))
 	for _, n := range e.over {
 		over[n] = true
 	}
-	for _, v := range e.forced {
+	leave := func(v int32) {
 		e.out[v] = true
 		if !over[e.c.Host[v]] {
 			e.evicted = append(e.evicted, v)
 			e.bound += e.memory(v)
+		}
+	}
+	for _, v := range e.forced {
+		if e.out[v] {
+			continue
+		}
+		leave(v)
+		for _, u := range e.book.mates(v) { // they have to go with it
+			if e.c.Host[u] == e.c.Host[v] && !e.out[u] {
+				leave(u)
+			}
 		}
 	}
 }
@@ -94,7 +105,7 @@ func (e *eviction) mark() {
 // culprit first. out marks the VMs that may not be at home.
 func (r *repair) evictByRules(out []bool) {
 	b := r.book
-	b.boundWrong(r, slices.Clone(out))
+	b.boundWrong(r, out)
 	for _, v := range r.evicted {
 		b.put(v, cluster.Nowhere)
 	}
@@ -123,18 +134,19 @@ func (r *repair) evictByRules(out []bool) {
 // them the cheapest culprit, where no culprit is counted for another rule or may not
 // be at home anyway. Culprits on an overloaded node count only as far as they
 // exceed its cover; if a rule has some there and others elsewhere, it does not
-// count. counted is used up.
-func (b *book) boundWrong(r *repair, counted []bool) {
+// count. out marks the VMs that cannot be at home.
+func (b *book) boundWrong(r *repair, out []bool) {
 	if b.wrong == 0 {
 		return
 	}
+	counted := slices.Clone(out)
 	covered := map[int32]int64{} // by overloaded node: its cover, less what rules cost there
 	for i, n := range r.over {
 		covered[n] = r.covers[i].bound
-	}
-	for _, v := range r.forced {
-		if n := r.c.Host[v]; covered[n] > 0 {
-			covered[n] -= r.memory(v) // they are in the cover, and not culprits here
+		for _, v := range r.at(n) {
+			if out[v] {
+				covered[n] -= r.memory(v) // they are in the cover, and not culprits here
+			}
 		}
 	}
 	all := scope{movable: r.vms[:r.first[len(r.c.Nodes)]], fixed: func(int32) bool { return false }}
@@ -204,12 +216,15 @@ type eviction struct {
 	rest    []cluster.Resources // by item: what it and those after it free together
 	main    int                 // the resource that items are sorted by
 	divisor int64               // of all sizes: a cover's memory is a multiple
-	out     []bool              // by VM: it may not be at home; nil if all may
-	taken   []int32
-	chosen  []int32
-	best    cover
-	left    int  // steps that may be spent
-	cut     bool // they were spent before the search was over
+	out     []bool              // by VM: it cannot be at home; nil if all can
+	// pack has, by the first of VMs that have to leave together, what they ask for
+	// together, and the others. It is nil if there are none.
+	pack   map[int32]*pack
+	taken  []int32
+	chosen []int32
+	best   cover
+	left   int  // steps that may be spent
+	cut    bool // they were spent before the search was over
 }
 
 // cover returns the least cover of node n, and leaves its VMs in chosen.
@@ -218,6 +233,7 @@ func (e *eviction) cover(n int32) cover {
 	e.taken, e.chosen = e.taken[:0], e.chosen[:0]
 	need := cluster.Resources{}.Minus(e.free[n])
 	so := e.takeForced(&need)
+	e.packMates(n)
 	e.sort(n, need)
 	e.best = cover{cost: cost{memory: infinite}}
 	e.left, e.cut = coverSteps, false
@@ -250,6 +266,54 @@ func (e *eviction) takeForced(need *cluster.Resources) (so cover) {
 	return so
 }
 
+// pack is a number of VMs that leave a node together.
+type pack struct {
+	demand cluster.Resources
+	moves  int
+	others []int32
+}
+
+// packMates makes one item of items that have to be together.
+func (e *eviction) packMates(n int32) {
+	e.pack = nil
+	if e.book == nil {
+		return
+	}
+	kept := e.items[:0]
+	for _, v := range e.items {
+		p := &pack{demand: e.c.VMs[v].Demand, moves: 1}
+		first := true
+		for _, u := range e.book.mates(v) {
+			if u == v || e.c.Host[u] != n {
+				continue
+			}
+			first = first && v < u
+			p.demand = p.demand.Plus(e.c.VMs[u].Demand)
+			p.moves++
+			p.others = append(p.others, u)
+		}
+		if !first {
+			continue
+		}
+		kept = append(kept, v)
+		if p.moves > 1 {
+			if e.pack == nil {
+				e.pack = map[int32]*pack{}
+			}
+			e.pack[v] = p
+		}
+	}
+	e.items = kept
+}
+
+// demand is what item v asks for, and how many VMs it is.
+func (e *eviction) demand(v int32) (demand *cluster.Resources, moves int, others []int32) {
+	if p, ok := e.pack[v]; ok {
+		return &p.demand, p.moves, p.others
+	}
+	return &e.c.VMs[v].Demand, 1, nil
+}
+
 // sort orders the items by memory per unit of the resource that node n lacks
 // most, and puts equal VMs side by side.
 func (e *eviction) sort(n int32, need cluster.Resources) {
@@ -262,15 +326,16 @@ func (e *eviction) sort(n int32, need cluster.Resources) {
 		}
 	}
 	slices.SortFunc(e.items, func(a, b int32) int {
-		x, y := &e.c.VMs[a].Demand, &e.c.VMs[b].Demand
+		x, _, _ := e.demand(a)
+		y, _, _ := e.demand(b)
 		return cmp.Or(
 			dearer(x[cluster.Memory], x[e.main], y[cluster.Memory], y[e.main]),
 			-slices.Compare(x[:], y[:]), cmp.Compare(a, b))
 	})
 	e.rest[len(e.items)] = cluster.Resources{}
 	for i := len(e.items) - 1; i >= 0; i-- {
-		demand := e.c.VMs[e.items[i]].Demand
-		e.rest[i] = e.rest[i+1].Plus(demand)
+		demand, _, _ := e.demand(e.items[i])
+		e.rest[i] = e.rest[i+1].Plus(*demand)
 		e.divisor = gcd(e.divisor, demand[cluster.Memory])
 	}
 }
@@ -319,7 +384,7 @@ func (e *eviction) relaxed(i int, need int64) int64 {
 		if i == len(e.items) {
 			return infinite
 		}
-		demand := &e.c.VMs[e.items[i]].Demand
+		demand, _, _ := e.demand(e.items[i])
 		if demand[e.main] == 0 {
 			return infinite
 		}
@@ -350,13 +415,17 @@ func (e *eviction) branch(i int, so cover, need cluster.Resources) {
 	if !least.better(e.best) {
 		return
 	}
-	v := e.items[i]
-	demand := e.c.VMs[v].Demand
-	e.taken = append(e.taken, v)
-	e.branch(i+1, cover{cost: so.plus(demand[cluster.Memory]), largest: max(so.largest, demand[e.scarce])}, need.Minus(demand))
-	e.taken = e.taken[:len(e.taken)-1]
-	// Without v, those like it need not be tried either.
-	for i++; i < len(e.items) && e.c.VMs[e.items[i]].Demand == demand; i++ {
+	demand, moves, others := e.demand(e.items[i])
+	mark := len(e.taken)
+	e.taken = append(append(e.taken, e.items[i]), others...)
+	with := cost{so.memory + demand[cluster.Memory], so.moves + moves}
+	e.branch(i+1, cover{cost: with, largest: max(so.largest, demand[e.scarce])}, need.Minus(*demand))
+	e.taken = e.taken[:mark]
+	// Without it, those like it need not be tried either.
+	for i++; i < len(e.items); i++ {
+		if next, _, _ := e.demand(e.items[i]); *next != *demand {
+			break
+		}
 	}
 	e.branch(i, so, need)
 }

@@ -42,7 +42,36 @@ func (r *repair) searchParts() Answer {
 	if r.stuck > 0 || r.refused {
 		return Exhausted
 	}
+	r.hasten()
 	return Viable
+}
+
+// hasten lands VMs that have to wait for others to leave where they have not, if
+// that costs no more: a plan has fewer steps then. It is for placements that were
+// searched for, since landing looks for room first.
+func (r *repair) hasten() {
+	before := slices.Clone(r.host)
+	var away []int32 // those with most memory first
+	for v, h := range r.host {
+		if h != r.c.Host[v] {
+			away = append(away, int32(v))
+		}
+	}
+	slices.SortFunc(away, func(a, b int32) int { return cmp.Or(cmp.Compare(r.memory(b), r.memory(a)), cmp.Compare(a, b)) })
+	r.leeway = 0
+	moved := false
+	for _, v := range away {
+		if fits(cluster.Resources{}, r.room[r.host[v]]) {
+			continue
+		}
+		if n := r.roomFor(v, r.host[v]); n != cluster.Nowhere {
+			r.move(v, n)
+			moved = true
+		}
+	}
+	if moved && !r.approve() {
+		r.setHost(before)
+	}
 }
 
 // quickShare is the share of the budget that a quick answer may take.

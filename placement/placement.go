@@ -394,12 +394,14 @@ func (r *repair) plausible() bool {
 			total = total.Plus(r.c.VMs[v].Demand)
 		}
 	}
+	short := false
 	for d := range total {
 		if total[d] > capacity[d] {
 			r.rejected[d]++
+			short = true
 		}
 	}
-	if r.rejected != (Rejections{}) {
+	if short {
 		return false
 	}
 	r.scarce = scarcest(total, capacity)

@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -276,9 +278,9 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// example is a snapshot of the examples.
-func example(t *testing.T, name string) Snapshot {
-	text, err := os.ReadFile("../examples/snapshots/" + name + ".json")
+// eightHosts is the snapshot of the examples.
+func eightHosts(t *testing.T) Snapshot {
+	text, err := os.ReadFile("../examples/snapshots/eight-hosts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,22 +291,37 @@ func example(t *testing.T, name string) Snapshot {
 	return s
 }
 
+// Each example of rules is for one of the example snapshots.
 func TestExamplesOfRules(t *testing.T) {
 	files, err := filepath.Glob("../examples/rules/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there are %d examples, %v", len(files), err)
 	}
+	snapshots, err := filepath.Glob("../examples/snapshots/*.json")
+	if err != nil || len(snapshots) == 0 {
+		t.Fatalf("there are %d snapshots, %v", len(snapshots), err)
+	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		rules, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		about := "eight-hosts"
-		if name := filepath.Base(file); name == "four-hosts.yaml" || name == "night.yaml" {
-			about = "four-hosts"
+		var refusals []error
+		for _, snapshot := range snapshots {
+			text, err := os.ReadFile(snapshot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Read(text)
+			if err != nil {
+				t.Fatalf("%s: %v", snapshot, err)
+			}
+			if _, err := s.WithRules(rules); err != nil {
+				refusals = append(refusals, fmt.Errorf("%s: %w", snapshot, err))
+			}
 		}
-		if _, err := example(t, about).WithRules(text); err != nil {
-			t.Errorf("%s: %v", file, err)
+		if len(refusals) == len(snapshots) {
+			t.Errorf("%s: %v", file, errors.Join(refusals...))
 		}
 	}
 }
@@ -327,7 +344,7 @@ func TestDocumentedSnapshotsAndRules(t *testing.T) {
 	if _, err := Read(block("### JSON of dvms", "json")); err != nil {
 		t.Error(err)
 	}
-	s, err := example(t, "eight-hosts").WithRules(block("## Rules", "yaml"))
+	s, err := eightHosts(t).WithRules(block("## Rules", "yaml"))
 	if err != nil || len(s.Rules) != 4 || s.Wanted == nil || len(s.Drain) != 1 {
 		t.Errorf("got %+v, %v", s, err)
 	}

@@ -151,7 +151,7 @@ func described(row *solverRow, named bool) string {
 	if named {
 		text = row.task.Name + " "
 	}
-	text += fmt.Sprintf("first %s, total %s, ", digits(row.first), digits(row.total))
+	text += fmt.Sprintf("first %s, total %s, ", shortTime(row.first), shortTime(row.total))
 	if r.NodesBound > 0 {
 		return text + fmt.Sprintf("%d nodes of %d, %s above the least memory", row.on, r.NodesBound, inPercent(r.Gap()))
 	}
@@ -213,7 +213,7 @@ func repairPartitions(nodes int) func() (string, bool, error) {
 			}
 		}
 		found := fmt.Sprintf("p50 %s, p99 %s, %.1f %% took more than 1 ms; %d of %d partitions proven",
-			digits(p50), digits(p99), 100*float64(slow)/float64(len(times)), proven, partitions)
+			shortTime(p50), shortTime(p99), 100*float64(slow)/float64(len(times)), proven, partitions)
 		if nodes == 4 {
 			return found, p50 <= 100*time.Microsecond && p99 <= time.Millisecond, nil
 		}
@@ -305,7 +305,7 @@ func planAlone() (string, bool, error) {
 		return "", false, err
 	}
 	found := fmt.Sprintf("first plan %s, %d actions in %d steps, K %s; after the search %s, K %s",
-		digits(one), len(first.Actions), len(first.Steps()), inMiB(first.Cost()), digits(all), inMiB(best.Cost()))
+		shortTime(one), len(first.Actions), len(first.Steps()), inMiB(first.Cost()), shortTime(all), inMiB(best.Cost()))
 	return found, one <= 20*time.Millisecond, nil
 }
 

@@ -80,13 +80,13 @@ func (r *solverReport) add(row *solverRow) {
 	c, result := row.task.Configuration, &row.solution.Result
 	cells := []string{
 		printable(row.task.Name), strconv.Itoa(len(c.Nodes)), strconv.Itoa(len(c.VMs)), shortAnswer(result.Answer),
-		"-", "-", "-", "-", "-", "-", "-", "-", digits(row.total), strconv.Itoa(result.Steps), "-",
+		"-", "-", "-", "-", "-", "-", "-", "-", shortTime(row.total), strconv.Itoa(result.Steps), "-",
 	}
 	if row.hasPlan() {
 		p := row.solution.Plan
 		cells[4], cells[5], cells[6] = inMiB(result.Cost), inMiB(result.Bound), inPercent(result.Gap())
 		cells[8], cells[9], cells[10] = strconv.Itoa(len(p.Actions)), strconv.Itoa(len(p.Steps())), inMiB(p.Cost())
-		cells[11], cells[14] = digits(row.first), "ok"
+		cells[11], cells[14] = shortTime(row.first), "ok"
 		if result.NodesBound > 0 {
 			cells[7] = fmt.Sprintf("%d of %d", row.on, result.NodesBound)
 		}
@@ -218,7 +218,7 @@ func (r *solverReport) summarize() {
 	for _, g := range r.groups() {
 		cells := []string{
 			g.Group, strconv.Itoa(g.Instances), strconv.Itoa(g.Plans), strconv.Itoa(g.Refused), strconv.Itoa(g.Infeasible), strconv.Itoa(g.Exhausted),
-			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), digits(seconds(g.First)), digits(seconds(g.Total)),
+			strconv.Itoa(g.Optimal), inPercent(g.WorstGap), shortTime(seconds(g.First)), shortTime(seconds(g.Total)),
 		}
 		if r.known != nil {
 			cells = append(cells, fmt.Sprintf("%d better, %d equal, %d worse", g.BetterK, g.EqualK, g.WorseK))
@@ -336,8 +336,8 @@ func inPercent(share float64) string {
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
 }
 
-// digits prints a time with three digits.
-func digits(d time.Duration) string {
+// shortTime prints a time with three digits.
+func shortTime(d time.Duration) string {
 	value, unit := float64(d), "ns"
 	for _, larger := range []string{"µs", "ms", "s"} {
 		if value < 1000 {
