@@ -33,6 +33,7 @@ func TestDocuments(t *testing.T) {
 		run := func(command string) string {
 			cmd := exec.Command(sh, "-c", command)
 			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), strings.Join(atOnce[:], "="))
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Errorf("%s: %v\n%s\n%s", file, err, command, out)

@@ -128,7 +128,7 @@ func (p *proposal) nodesInUse() string {
 	if p.result.Nodes == p.result.NodesBound {
 		return text + ", proven to be the fewest"
 	}
-	return fmt.Sprintf("%s; at least %d are needed", text, p.result.NodesBound)
+	return fmt.Sprintf("%s, and not fewer than %d", text, p.result.NodesBound)
 }
 
 // brokenRows are the soft rules that the end does not keep.
@@ -188,7 +188,11 @@ func (p *proposal) score() string {
 	if weight := p.brokenWeight(); weight > 0 {
 		parts = append(parts, fmt.Sprintf("rules worth %s not kept", inWords(weight)), "cost "+inWords(r.Cost))
 	}
-	if p.goal != "level" { // which moves more than it has to
+	switch {
+	case p.goal == "level": // which moves more than it has to
+	case r.Bound == 0 && !r.Optimal:
+		parts = append(parts, "not proven optimal")
+	default:
 		parts = append(parts, "lower bound "+inWords(r.Bound), p.distance())
 	}
 	return strings.Join([]string{
@@ -199,11 +203,8 @@ func (p *proposal) score() string {
 // distance says how far the cost is from the least.
 func (p *proposal) distance() string {
 	r := p.result
-	switch {
-	case r.Optimal:
+	if r.Optimal {
 		return "proven optimal"
-	case r.Bound == 0:
-		return "not proven optimal"
 	}
 	return fmt.Sprintf("at most %.1f %% above the least", 100*r.Gap())
 }

@@ -239,7 +239,7 @@ func allKinds(t *testing.T) *proposal {
 	for v, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		c.VMs = append(c.VMs, cluster.VM{ID: cluster.VMID(v), Name: name, Demand: cluster.Of(500, cluster.GiB)})
 	}
-	c.Host = []int32{0, 0, 1, no, no, no, no}
+	c.Host = []int32{0, 1, 1, no, no, no, no}
 	c.State = []cluster.State{r, r, r, z, z, w, z}
 	c.Image = []int32{no, no, no, 1, 1, no, 2}
 	wanted := []cluster.State{r, z, x, r, r, r, x}

@@ -96,11 +96,28 @@ func (p *proposal) order() error {
 	// An operator acts on this, so code that had no part in it looks at it too.
 	verdict, wrong := judge(p.request, made, end)
 	if len(wrong) > 0 {
-		return fmt.Errorf("the plan that was found is wrong, which is a mistake in dvms; please report it with the snapshot and the rules: %w", errors.Join(wrong...))
+		return ourMistake{mistakes(wrong).err()}
 	}
 	p.broken = verdict.Broken
-	p.schedule, err = plan.Timed(p.Configuration, made, p.speeds())
-	return err
+	return p.time()
+}
+
+// time estimates when each action starts and ends, and has that judged.
+func (p *proposal) time() (err error) {
+	if p.schedule, err = plan.Timed(p.Configuration, p.plan, p.speeds()); err != nil {
+		return err
+	}
+	if err := check.Timed(p.Configuration, p.plan, p.schedule, p.Rules...); err != nil {
+		return ourMistake{err}
+	}
+	return nil
+}
+
+// ourMistake is a plan that the checker refuses.
+type ourMistake struct{ error }
+
+func (e ourMistake) Error() string {
+	return fmt.Sprintf("the plan that was found is wrong, which is a mistake in dvms; please report it with the snapshot and the rules: %v", e.error)
 }
 
 func (p *proposal) speeds() plan.Speeds {

@@ -15,6 +15,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// atOnce is a variable for the environment: with the race detector, a program
+// otherwise sleeps a second before it ends.
+var atOnce = [2]string{"GORACE", "atexit_sleep_ms=0"}
+
 // The scripts run this program: with its own process, signals and exit code.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"dvms": main})
@@ -25,6 +29,10 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv(atOnce[0], atOnce[1])
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
 			"json":     jsonFields,
