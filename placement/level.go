@@ -34,9 +34,9 @@ func (r *repair) level() Result {
 	if len(l.moves) > 0 && !r.reachable(r.host, r.cost.moves) {
 		l.undo()
 	}
+	r.proven = false // of the repair; more is moved to level the load
 	result := r.result(Viable)
 	result.ImbalanceBefore, result.ImbalanceAfter = l.start, l.imbalance()
-	// The bound is on what a repair costs; more is moved to level the load.
 	result.Optimal = false
 	return result
 }

@@ -22,6 +22,9 @@ const (
 // they are now. It puts one VM after the other, the largest first, on each
 // node that has room.
 //
+// Hard rules are asked as soon as a VM is put somewhere. Then VMs are only equal if
+// rules tell them from no other, and neither nodes nor rooms are.
+//
 // Four cuts, which refer only to what was looked at earlier: of equal VMs, a
 // later one does not go where an earlier one was tried before; of nodes with
 // equal room only the first is tried; rooms that were found too small for the
@@ -53,9 +56,13 @@ func (s *search) pack(budget int) packed {
 	}
 	limit := s.limit
 	s.limit = min(limit, s.steps+budget)
-	answer := p.place(0, 0)
+	s.enterBook(func(int) int32 { return cluster.Nowhere })
+	answer := cannotPack // if rules are broken by what cannot be changed
+	if s.book == nil || s.book.wrong == 0 {
+		answer = p.place(0, 0)
+	}
 	s.limit = limit
-	if answer == canPack && s.book == nil { // rules were not asked
+	if answer == canPack && s.book == nil {
 		s.adopt(s.homeward(p.into))
 	}
 	return answer
@@ -85,6 +92,9 @@ func (p *packing) sort() {
 // equal item before the place that it was given.
 func (p *packing) place(i int, tried uint64) packed {
 	if i == len(p.items) {
+		if p.book != nil {
+			p.adopt(p.into, p.worth()) // nodes cannot be dealt anew: rules tell them apart
+		}
 		return canPack
 	}
 	if !p.step() {
@@ -94,7 +104,7 @@ func (p *packing) place(i int, tried uint64) packed {
 	fresh := i == 0 || p.kind[v] != p.kind[p.items[i-1]]
 	if fresh {
 		tried = 0
-		if p.known(i) {
+		if p.book == nil && p.known(i) {
 			p.rejected[Alike]++
 			return cannotPack
 		}
@@ -103,7 +113,7 @@ func (p *packing) place(i int, tried uint64) packed {
 		return cannotPack
 	}
 	answer := p.tryNodes(i, tried)
-	if fresh && answer == cannotPack {
+	if fresh && answer == cannotPack && p.book == nil {
 		p.remember(i)
 	}
 	return answer
@@ -120,21 +130,47 @@ func (p *packing) tryNodes(i int, tried uint64) packed {
 			return undecided
 		}
 		if p.admits(&demand, &p.room[n]) {
-			if tried&(1<<n) != 0 || k > 0 && slices.ContainsFunc(nodes[:k], func(m int32) bool { return p.room[m] == p.room[n] }) {
+			if tried&(1<<n) != 0 || p.book == nil && slices.ContainsFunc(nodes[:k], func(m int32) bool { return p.room[m] == p.room[n] }) {
 				p.rejected[Alike]++
-			} else {
-				p.room[n] = p.room[n].Minus(demand)
-				p.into[v] = n
-				answer := p.place(i+1, tried|seen)
-				p.room[n] = p.room[n].Plus(demand)
-				if answer != cannotPack {
-					return answer
-				}
+			} else if answer := p.putInto(i, n, tried|seen); answer != cannotPack {
+				return answer
 			}
 		}
 		seen |= 1 << n
 	}
 	return cannotPack
+}
+
+// putInto puts item i on n, unless rules forbid it, and those after it anywhere.
+func (p *packing) putInto(i int, n int32, tried uint64) packed {
+	v := p.items[i]
+	if p.book != nil {
+		if !p.mayBe(v, n) {
+			return cannotPack
+		}
+		p.book.put(p.vms[v], p.nodes[n])
+		defer p.book.put(p.vms[v], cluster.Nowhere)
+		if p.book.wrong > 0 { // more VMs do not mend a rule
+			p.rejected[AgainstRule]++
+			return cannotPack
+		}
+	}
+	p.room[n] = p.room[n].Minus(p.demand[v])
+	p.into[v] = n
+	answer := p.place(i+1, tried)
+	p.room[n] = p.room[n].Plus(p.demand[v])
+	return answer
+}
+
+// worth is what the packing costs as a placement.
+func (p *packing) worth() (total cost) {
+	for v, n := range p.into {
+		if p.home[v] != homeless && n != p.home[v] {
+			total = total.plus(p.weight[v])
+		}
+	}
+	total.memory += p.penalty()
+	return total
 }
 
 // fullest lists the nodes, those with the least room first.

@@ -33,7 +33,9 @@ func (r *repair) searchAll() Answer {
 	end := r.steps + (limit-r.steps)/4*3
 	for stage := firstStage; !r.proven && r.steps < end; stage *= stageGrowth {
 		if !fit {
-			switch s.pack(min(stage, end-r.steps)) {
+			answer := s.pack(min(stage, end-r.steps))
+			r.reenter(s)
+			switch answer {
 			case cannotPack:
 				return Infeasible
 			case canPack:
