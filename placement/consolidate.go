@@ -70,7 +70,8 @@ type emptying struct {
 	kept  int     // how many of them, at the end of nodes, stay on in any case
 	// memory is, by node, what it costs to empty it.
 	memory []int64
-	bound  int // no viable placement uses fewer nodes
+	bound  int           // no viable placement uses fewer nodes
+	least  cluster.Bytes // no viable placement costs less, on however many nodes
 }
 
 func newEmptying(r *repair) *emptying {
@@ -163,7 +164,9 @@ func (e *emptying) fewest() int {
 func (e *emptying) repaired() (Result, bool) {
 	p := *e.problem
 	p.Goal, p.Budget = Repair, (e.limit-e.steps)/4
-	return e.solve(&p, false)
+	result, ok := e.solve(&p, false)
+	e.least = result.Bound
+	return result, ok
 }
 
 // try looks for a placement on k nodes, not for long if it is to be quick.
@@ -264,7 +267,7 @@ func (e *emptying) finish(best Result) Result {
 	for _, memory := range onThem[:max(0, min(emptied, len(onThem)))] {
 		least += cluster.Bytes(memory)
 	}
-	best.Bound = min(least, best.Cost)
+	best.Bound = min(max(least, e.least), best.Cost)
 	best.NodesBound = e.bound
 	best.Optimal = best.Nodes == e.bound && best.Cost == best.Bound
 	best.Steps, best.FirstSteps = e.steps, e.reached

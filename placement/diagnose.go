@@ -179,10 +179,10 @@ func (d *diagnosing) withoutRules() {
 }
 
 // mostNodes is how many more nodes are tried.
-const mostNodes = 8
+const mostNodes = 16
 
-// withMoreNodes tries one more node, then two, and so on, like the one that offers
-// most of all that are online.
+// withMoreNodes looks for the smallest number of further nodes that would do, like
+// the one that offers most of all that are online.
 func (d *diagnosing) withMoreNodes() {
 	like := cluster.Nowhere
 	for n := range d.c.Nodes {
@@ -197,17 +197,29 @@ func (d *diagnosing) withMoreNodes() {
 	if like == cluster.Nowhere {
 		return
 	}
-	for count := 1; count <= mostNodes; count *= 2 {
+	enough := func(count int) bool {
 		c := *d.c
 		c.Nodes = slices.Clone(c.Nodes)
 		for range count {
 			c.Nodes = append(c.Nodes, d.c.Nodes[like])
 		}
-		if found(Solve(&c, d.p)) {
-			d.Relaxations = append(d.Relaxations, Relaxation{Kind: MoreNodes, Nodes: count, Like: like})
-			return
+		return found(Solve(&c, d.p))
+	}
+	few, many := 0, 1
+	for many <= mostNodes && !enough(many) {
+		few, many = many, 2*many
+	}
+	if many > mostNodes {
+		return
+	}
+	for many > few+1 {
+		if middle := (few + many) / 2; enough(middle) {
+			many = middle
+		} else {
+			few = middle
 		}
 	}
+	d.Relaxations = append(d.Relaxations, Relaxation{Kind: MoreNodes, Nodes: many, Like: like})
 }
 
 func offer(n *cluster.Node) []int64 {
