@@ -9,6 +9,9 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 )
 
+// effortPerAction bounds the effort of small plans, unless Settings say more.
+const effortPerAction = 800
+
 // search looks for moves of little cost, and leaves the best ones in m.moves.
 //
 // It starts with the policies that differ in what goes first. The best one is
@@ -21,7 +24,7 @@ import (
 // improves, or effort moves have been tried.
 func (m *maker) search(effort int) error {
 	if effort <= 0 {
-		effort = DefaultEffort
+		effort = min(DefaultEffort, effortPerAction*(len(m.movers)+len(m.leavers)))
 	}
 	m.least = m.sum()
 	t := trial{maker: m, left: effort}

@@ -29,7 +29,8 @@ type Settings struct {
 	// VM can be passed by. The plan then has a warning.
 	MaySuspend bool
 	// Effort bounds the search for a plan of less cost, in moves that are tried;
-	// 0 stands for DefaultEffort. It does not depend on the machine.
+	// 0 stands for DefaultEffort, or less for a small plan. It does not depend on the
+	// machine.
 	Effort int
 }
 
