@@ -9,7 +9,7 @@ import (
 )
 
 // DefaultGain is the gain of a move if Problem has none, in thousandths.
-const DefaultGain = 2
+const DefaultGain = 100
 
 const (
 	// hotNodes and coldNodes are how many of the nodes with the most and the least
@@ -53,7 +53,9 @@ type leveling struct {
 	sum    [cluster.NumResources]float64
 	square [cluster.NumResources]float64
 	count  [cluster.NumResources]int
-	moved  []bool // by VM
+	hot    []int32 // with the most load when they were last sorted
+	cold   []int32 // with the least, in descending order
+	moved  []bool  // by VM
 	moves  []shift
 	start  float64
 }
@@ -112,7 +114,7 @@ func (l *leveling) least(imbalance float64) float64 {
 	if gain == 0 {
 		gain = DefaultGain
 	}
-	return max(float64(gain)/1000*imbalance, 1e-9)
+	return max(float64(gain)/1000*imbalance/float64(max(1, len(l.nodes))), 1e-9)
 }
 
 func (l *leveling) share(n int32, d int) float64 {
@@ -147,13 +149,32 @@ func (l *leveling) change(n int32, demand *cluster.Resources, sign float64) {
 	}
 }
 
-// step makes the best move if it is good enough.
+// step makes a move that is good enough, if there is one: the best one between the
+// nodes that had the most and the least load when they were last sorted or, if that
+// is not enough, between those that have now.
 func (l *leveling) step(least float64) bool {
+	return l.moveOne(least) || l.sort() && l.moveOne(least)
+}
+
+// sort looks up the nodes with the most and the least load. It reports whether they
+// have changed.
+func (l *leveling) sort() bool {
 	byLoad := slices.Clone(l.nodes)
-	l.steps += len(byLoad)
-	slices.SortFunc(byLoad, func(a, b int32) int { return cmp.Or(cmp.Compare(l.load(b), l.load(a)), cmp.Compare(a, b)) })
-	hot := byLoad[:min(hotNodes, len(byLoad))]
-	cold := byLoad[max(0, len(byLoad)-coldNodes):]
+	l.steps += 8 * len(byLoad)
+	load := make([]float64, len(l.c.Nodes))
+	for _, n := range byLoad {
+		load[n] = l.load(n)
+	}
+	slices.SortFunc(byLoad, func(a, b int32) int { return cmp.Or(cmp.Compare(load[b], load[a]), cmp.Compare(a, b)) })
+	hot, cold := byLoad[:min(hotNodes, len(byLoad))], byLoad[max(0, len(byLoad)-coldNodes):]
+	changed := !slices.Equal(hot, l.hot) || !slices.Equal(cold, l.cold)
+	l.hot, l.cold = hot, cold
+	return changed
+}
+
+// moveOne makes the best move from a hot node to a cold one if it is good enough.
+func (l *leveling) moveOne(least float64) bool {
+	hot, cold := l.hot, l.cold
 	now := l.imbalance()
 	best, most := shift{vm: cluster.Nowhere}, least
 	for _, from := range hot {

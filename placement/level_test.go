@@ -38,7 +38,7 @@ func TestLevelGain(t *testing.T) {
 		}
 	}
 	c = world([]int{30, 30, 2}, []int{20})
-	for _, test := range []struct{ gain, moves int }{{1, 1}, {500, 1}, {1000, 0}} {
+	for _, test := range []struct{ gain, moves int }{{1, 1}, {1000, 1}, {2000, 0}} {
 		if r := placement.Solve(c, placement.Problem{Goal: placement.Level, Gain: test.gain}); r.Moves != test.moves {
 			t.Errorf("gain %d: %d moves, want %d", test.gain, r.Moves, test.moves)
 		}

@@ -53,7 +53,8 @@ type Problem struct {
 	// Exhausted, or the best placement so far. 0 leaves it to LeastBudget and BudgetOfVM.
 	Budget int
 	// Gain is by how much at least a move has to lower the imbalance, if the goal is
-	// Level, in thousandths of what it is at the start. 0 is DefaultGain.
+	// Level, in thousandths of the part that a node has in it at the start, on
+	// average. 0 is DefaultGain.
 	Gain int
 	// Reachable reports whether there is a way to a viable placement, as package
 	// plan knows it; nil stands for always. One that is not reachable is no
