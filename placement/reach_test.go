@@ -12,7 +12,7 @@ import (
 	"github.com/dvms-project/dvms/plan"
 )
 
-// reachable is Settings.Reachable as a scheduler has it.
+// reachable is Problem.Reachable as a scheduler has it.
 func reachable(c *cluster.Configuration) func(host []int32) ([]int32, bool) {
 	return func(host []int32) ([]int32, bool) {
 		_, err := plan.Make(c, host)
@@ -119,7 +119,7 @@ func everyPlacement(c *cluster.Configuration, visit func(host []int32)) {
 	place(0)
 }
 
-// arbitrary is a Settings.Reachable that allows one of so many placements. It
+// arbitrary is a Problem.Reachable that allows one of so many placements. It
 // sees which demands go from where to where, and no more.
 func arbitrary(c *cluster.Configuration, of uint64) func(host []int32) ([]int32, bool) {
 	return func(host []int32) ([]int32, bool) {
@@ -291,5 +291,15 @@ func BenchmarkRepairReachable(b *testing.B) {
 			b.ReportMetric(float64(r.Steps), "steps")
 			b.ReportMetric(float64(r.Rejected[placement.Unreachable]), "refused")
 		})
+	}
+}
+
+// If the cheapest placement is refused, one that costs a byte more is asked about.
+func TestRepairReachableAtTheNextByte(t *testing.T) {
+	c := world([]int{60, 60}, nil)
+	c.VMs[0].Demand[cluster.Memory], c.VMs[1].Demand[cluster.Memory] = 10, 11
+	r := placement.Solve(c, placement.Problem{Reachable: func(host []int32) ([]int32, bool) { return nil, host[0] == 0 }})
+	if r.Answer != placement.Viable || r.Cost != 11 || !r.Optimal {
+		t.Errorf("got %+v", r)
 	}
 }
