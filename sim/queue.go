@@ -1,7 +1,5 @@
 package sim
 
-import "time"
-
 // queue holds the events to come, in order of date and, among equal dates, of
 // arrival.
 //
@@ -21,7 +19,7 @@ type queue struct {
 // entry is the place of an event in the heap. It is stale if the event's slot
 // holds another seq.
 type entry struct {
-	at   time.Duration
+	at   Seconds
 	seq  uint64
 	slot uint32
 }
@@ -36,7 +34,7 @@ func (e entry) before(o entry) bool {
 	return e.at < o.at || e.at == o.at && e.seq < o.seq
 }
 
-func (q *queue) push(at time.Duration, h Handler, arg uint64) Timer {
+func (q *queue) push(at Seconds, h Handler, arg uint64) Timer {
 	var i uint32
 	if n := len(q.free); n > 0 {
 		i, q.free = q.free[n-1], q.free[:n-1]
@@ -52,7 +50,7 @@ func (q *queue) push(at time.Duration, h Handler, arg uint64) Timer {
 }
 
 // pop takes out the first event if its date is not after until.
-func (q *queue) pop(until time.Duration) (at time.Duration, h Handler, arg uint64, ok bool) {
+func (q *queue) pop(until Seconds) (at Seconds, h Handler, arg uint64, ok bool) {
 	for len(q.heap) > 0 && q.heap[0].at <= until {
 		e := q.heap[0]
 		q.removeFirst()
