@@ -76,7 +76,7 @@ func TestTheEndOfOneSideIsAnErrorAtTheOther(t *testing.T) {
 		"sender cancelled": {func(_ *stage, _, _ *Process, a func() *Activity) { a().Cancel() }, ErrCancelled, ErrCancelled},
 	} {
 		s := newStage(t, 3)
-		wire(t, s, 1e8)
+		s.wire(1e8)
 		m := s.Mailbox("m")
 		var a *Activity
 		ends := map[string]error{}
@@ -116,7 +116,7 @@ func TestTheEndOfOneSideIsAnErrorAtTheOther(t *testing.T) {
 
 func TestATimeoutOnTheWayEndsBothSides(t *testing.T) {
 	s := newStage(t, 2)
-	wire(t, s, 1e8)
+	s.wire(1e8)
 	m := s.Mailbox("m")
 	s.spawn(here, "p", func(p *Process) {
 		if err := p.SendTimeout(m, "x", 8e8, 2); !errors.Is(err, ErrTimeout) {
@@ -141,7 +141,7 @@ func TestATimeoutOnTheWayEndsBothSides(t *testing.T) {
 
 func TestMessagesTakeTheTimeOfTheirFlow(t *testing.T) {
 	s := newStage(t, 2)
-	wire(t, s, 1e8)
+	s.wire(1e8)
 	m := s.Mailbox("m")
 	s.spawn(here, "p", func(p *Process) {
 		s.must(p.Send(m, "one", 2e8))
@@ -173,7 +173,7 @@ func TestMessagesTakeTheTimeOfTheirFlow(t *testing.T) {
 
 func TestNothingIsSentWithoutARoute(t *testing.T) {
 	s := newStage(t, 2)
-	s.SetRouter(NewTable())
+	s.SetRouter(&Table{})
 	m := s.Mailbox("m")
 	s.spawn(here, "p", func(p *Process) {
 		if err := p.Send(m, nil, 1); !errors.Is(err, ErrNoRoute) {

@@ -19,7 +19,13 @@ type stage struct {
 
 func newStage(t *testing.T, hosts int) *stage {
 	t.Helper()
-	s := &stage{Simulation: New(), t: t}
+	settings := DefaultSettings()
+	settings.Network = CM02 // messages take bytes / bandwidth
+	simulation, err := NewWith(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{Simulation: simulation, t: t}
 	for i := range hosts {
 		if _, err := s.AddHost(HostSpec{Name: fmt.Sprint("host", i), Cores: 1, Speeds: []Speed{Giga}}); err != nil {
 			t.Fatal(err)
@@ -27,6 +33,20 @@ func newStage(t *testing.T, hosts int) *stage {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// wire connects all hosts by links of some bandwidth up and down to a switch.
+func (s *stage) wire(bandwidth Bandwidth) {
+	s.t.Helper()
+	star := NewStar()
+	for h := range HostID(s.Hosts()) {
+		up, err := s.AddLink(LinkSpec{Name: fmt.Sprint("up", h), Bandwidth: bandwidth})
+		s.must(err)
+		down, err := s.AddLink(LinkSpec{Name: fmt.Sprint("down", h), Bandwidth: bandwidth})
+		s.must(err)
+		star.Connect(h, up, down)
+	}
+	s.SetRouter(star)
 }
 
 func (s *stage) spawn(at Place, name string, body func(*Process)) *Process {

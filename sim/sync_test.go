@@ -72,26 +72,23 @@ func TestAWaiterThatIsKilledLeavesTheLine(t *testing.T) {
 		p.Sleep(2)
 		m.Unlock(p)
 	})
-	for i := range 2 {
-		p := s.spawn(here, fmt.Sprint(i), func(p *Process) {
-			m.Lock(p)
-			defer m.Unlock(p)
-			s.note("%d", i)
-		})
-		q := s.spawn(here, fmt.Sprint("at the barrier ", i), func(p *Process) {
-			s.note("last: %v", b.Wait(p))
-		})
-		if i == 0 {
-			s.Call(1, func() {
-				p.Kill()
-				q.Kill()
-				s.spawn(here, "late", func(p *Process) { s.note("late is last: %v", b.Wait(p)) })
-			})
-		}
+	lock := func(p *Process) {
+		m.Lock(p)
+		defer m.Unlock(p)
+		s.note("%s", p.Name())
 	}
-	// Number 1 came to the barrier while number 0 was there, so both passed
-	// before either was killed.
-	s.plays("0: last: true", "0: last: false", "2: 1")
+	a := s.spawn(here, "a", lock)
+	s.spawn(here, "b", lock)
+	pass := func(p *Process) { s.note("%s is last: %v", p.Name(), b.Wait(p)) }
+	c := s.spawn(here, "c", pass)
+	s.Call(1, func() {
+		a.Kill()
+		c.Kill()
+		s.spawn(here, "d", pass) // is alone at the barrier
+		_, err := s.SpawnWith(ProcessSpec{Name: "e", Place: here, Start: 3}, pass)
+		s.must(err)
+	})
+	s.plays("2: b", "3: e is last: true", "3: d is last: false")
 }
 
 func TestBarrierOpensForAllAtOnce(t *testing.T) {
@@ -107,11 +104,11 @@ func TestBarrierOpensForAllAtOnce(t *testing.T) {
 		})
 	}
 	killed := s.spawn(here, "killed", func(p *Process) {
-		p.Sleep(3)
+		p.Sleep(2.5)
 		b.Wait(p)
 		s.note("not reached")
 	})
-	s.Call(3.5, killed.Kill)
+	s.Call(2.8, killed.Kill)
 	s.plays("2: 2: true", "2: 0: false", "2: 1: false", "4: 2: true", "4: 0: false", "4: 1: false")
 }
 
