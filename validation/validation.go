@@ -56,6 +56,7 @@ var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
 }{
+	"cpu": {replayCPU, 1e-9},
 	"net": {replayNet, 1e-9},
 }
 
