@@ -15,5 +15,6 @@ var (
 	ErrNoRoom       = errors.New("not enough memory is free there")
 	ErrNoRoute      = errors.New("there is no route")
 	ErrOver         = errors.New("it is over")
+	ErrSwitching    = errors.New("it is being switched on or off")
 	ErrTimeout      = errors.New("it took too long")
 )

@@ -34,7 +34,7 @@ type host struct {
 	cores          int32
 	pstate         int32
 	execs          int32 // those on the host itself; see exec
-	pinned         int32    // how many of vms are pinned to cores
+	pinned         int32 // how many of vms are pinned to cores
 	off            bool
 	touched        bool // it is to be checked; see Settings.Check
 }
@@ -65,7 +65,9 @@ func (s *Simulation) AddHost(spec HostSpec) (HostID, error) {
 	}
 	m.hosts = append(m.hosts, h)
 	m.hostSpecs = append(m.hostSpecs, spec)
-	return HostID(len(m.hosts) - 1), nil
+	id := HostID(len(m.hosts) - 1)
+	s.energy.addHost(id)
+	return id, nil
 }
 
 func (spec *HostSpec) validate() error {
@@ -86,7 +88,7 @@ func (spec *HostSpec) validate() error {
 	if spec.Memory < 0 {
 		return fmt.Errorf("a memory of %v: it must be 0 or more", spec.Memory)
 	}
-	return nil
+	return spec.Power.validate(len(spec.Speeds))
 }
 
 // Hosts returns how many hosts there are.
