@@ -32,9 +32,9 @@ func (s VMState) String() string {
 }
 
 // follows says which states may follow each one. A VM that fails to be saved or
-// restored goes back to what it was.
+// restored goes back to what it was, even by way of VMOff if its host failed.
 var follows = [...][]VMState{
-	VMOff:       {VMBooting, VMRunning, VMDestroyed},
+	VMOff:       {VMBooting, VMRunning, VMSaved, VMDestroyed},
 	VMBooting:   {VMRunning, VMOff, VMDestroyed},
 	VMRunning:   {VMSuspended, VMSaving, VMOff, VMDestroyed},
 	VMSuspended: {VMRunning, VMSaving, VMOff, VMDestroyed},
@@ -230,6 +230,8 @@ func (s *Simulation) vmChanged(id VMID, from, to VMState) {
 	s.network.vmChanged(id, from, to)
 	s.processes.vmChanged(id, from, to)
 	s.migrations.vmChanged(id, from, to)
+	s.disks.vmChanged(id, to)
+	s.operations.vmChanged(id, to)
 }
 
 // vmMoved tells the rest that a VM is on another host now.
@@ -242,4 +244,6 @@ func (s *Simulation) hostSwitched(h HostID, on bool) {
 	s.network.hostSwitched(h, on)
 	s.processes.hostSwitched(h, on)
 	s.migrations.hostSwitched(h, on)
+	s.disks.hostSwitched(h, on)
+	s.energy.hostSwitched(h, on)
 }
