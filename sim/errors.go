@@ -16,5 +16,5 @@ var (
 	ErrNoRoute       = errors.New("there is no route")
 	ErrOver          = errors.New("it is over")
 	ErrTimeout       = errors.New("it took too long")
-	ErrNoConvergence = errors.New("the VM writes its memory too fast")
+	ErrNoConvergence = errors.New("the VM writes its memory too fast to be copied")
 )

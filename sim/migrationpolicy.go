@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"fmt"
-	"math"
 )
 
 // MigrationPolicy says when a live migration pauses the VM, and what is done
@@ -144,14 +143,9 @@ func (p MigrationPolicy) validate() error {
 		return fmt.Errorf("post-copy speed %v is not from 0 to 1", p.PostCopySpeed)
 	case p.Disk > TopLayer:
 		return fmt.Errorf("there is no disk copy %d", p.Disk)
-	case !finite(float64(p.DiskSpeed)):
-		return fmt.Errorf("disk speed %v B/s is not 0 or more, and finite", float64(p.DiskSpeed))
 	}
-	return nil
+	return amount("a disk speed", float64(p.DiskSpeed))
 }
-
-// finite reports whether x is a finite number of at least 0.
-func finite(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
 // MigrationModel says what migrations cost hosts, and how many a host takes part
 // in at once. The zero model costs nothing and has no limits.

@@ -2,13 +2,10 @@ package sim
 
 import "math"
 
-// Pre-copy sends a VM's whole memory while the VM runs (stage 1); then, in
-// rounds, what the VM has written during the round before (stage 2); and at
-// last, with the VM paused, the rest (stage 3). See C. Clark et al., "Live
-// Migration of Virtual Machines", NSDI 2005, and, for when the VM is paused,
-// T. Hirofuchi, A. Lebre and L. Pouilloux, "SimGrid VM: Virtual Machine Support
-// for a Simulation Framework of Distributed Systems", IEEE Transactions on Cloud
-// Computing, 2015, who measured it against QEMU/KVM.
+// Pre-copy [5] sends a VM's whole memory while the VM runs (stage 1); then, in
+// rounds, what the VM has written during the round before (stage 2); and at last,
+// with the VM paused, the rest (stage 3). When the VM is paused is as in [2], who
+// measured it against QEMU/KVM. The numbers are those of the package doc.
 //
 // This file has the rules, and no clock: precopy says what to do next, and is
 // told when that was done. The simulated migration and the prediction both

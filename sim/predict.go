@@ -38,7 +38,7 @@ type Copy struct {
 // maxPredicted is after how many rounds a prediction ends.
 const maxPredicted = 1 << 20
 
-// PredictMigration predicts a live migration that has its links for itself, and
+// Predict predicts a live migration that has its links for itself, and
 // a VM whose load does not change. It follows the very rules of a simulated one,
 // see [Simulation.Migrate], and returns what that would: the duration, the bytes,
 // the downtime, the rounds, and whether the copy converges. Dates count from the
@@ -52,7 +52,7 @@ const maxPredicted = 1 << 20
 // that a million rounds do not do.
 //
 // Err is in the record; the error is about a Copy that makes no sense.
-func PredictMigration(of Copy) (Migration, error) {
+func Predict(of Copy) (Migration, error) {
 	if err := of.validate(); err != nil {
 		return Migration{}, fmt.Errorf("sim: predict a migration: %w", err)
 	}
@@ -72,23 +72,23 @@ func (c Copy) validate() error {
 		name  string
 		value float64
 	}{
-		{"memory", float64(c.Memory)},
-		{"working set", float64(c.WorkingSet)},
-		{"disk", float64(c.Disk)},
-		{"dirty rate", float64(c.DirtyRate)},
-		{"dirty rate of the disk", float64(c.DiskDirtyRate)},
-		{"bandwidth", float64(c.Bandwidth)},
-		{"latency", float64(c.Latency)},
-		{"latency of the acknowledgement", float64(c.Acknowledge)},
-		{"cap", float64(c.Cap)},
+		{"a memory", float64(c.Memory)},
+		{"a working set", float64(c.WorkingSet)},
+		{"a disk", float64(c.Disk)},
+		{"a dirty rate", float64(c.DirtyRate)},
+		{"a dirty rate of the disk", float64(c.DiskDirtyRate)},
+		{"a bandwidth", float64(c.Bandwidth)},
+		{"a latency", float64(c.Latency)},
+		{"a latency of the acknowledgement", float64(c.Acknowledge)},
+		{"a cap", float64(c.Cap)},
 	} {
-		if !finite(q.value) {
-			return fmt.Errorf("%s of %v is not 0 or more, and finite", q.name, q.value)
+		if err := amount(q.name, q.value); err != nil {
+			return err
 		}
 	}
 	switch {
 	case c.WorkingSet > c.Memory:
-		return fmt.Errorf("working set of %d B in %d B of memory", c.WorkingSet, c.Memory)
+		return fmt.Errorf("a working set of %v in %v of memory", c.WorkingSet, c.Memory)
 	case c.Bandwidth == 0:
 		return fmt.Errorf("there is no bandwidth")
 	}
