@@ -55,7 +55,9 @@ var Never = math.NaN()
 var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
-}{}
+}{
+	"net": {replayNet, 1e-9},
+}
 
 // Folders returns the names of the folders whose cases can be replayed.
 func Folders() []string {
