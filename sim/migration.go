@@ -99,7 +99,7 @@ type migrations struct {
 type migration struct {
 	precopy
 	slot  int32
-	phase phase
+	phase migrationPhase
 	// wait counts what it has waited for. An answer to anything but the latest
 	// is stale.
 	wait uint32
@@ -116,16 +116,16 @@ type migration struct {
 	receives bool      // it is one of those that the target may receive
 }
 
-// phase is what a migration does.
-type phase uint8
+// migrationPhase is what a migration does.
+type migrationPhase uint8
 
 const (
-	phaseFree    phase = iota // there is none
-	phaseQueued               // waits for its turn
-	phaseSending              // sends something
-	phaseStalled              // post-copy, but a link is off, and the VM paused
-	phaseTelling              // all is there; the caller is about to be told
-	phaseFailed               // and the caller is about to be told
+	phaseFree    migrationPhase = iota // there is none
+	phaseQueued                        // waits for its turn
+	phaseSending                       // sends something
+	phaseStalled                       // post-copy, but a link is off, and the VM paused
+	phaseTelling                       // all is there; the caller is about to be told
+	phaseFailed                        // and the caller is about to be told
 )
 
 // arrived reports whether the VM is at the target.

@@ -5,22 +5,22 @@ package sim
 // turns is how many migrations a host takes part in, and which ones wait to.
 type turns struct {
 	sends, receives   int
-	toSend, toReceive line
+	toSend, toReceive waitlist
 }
 
-// line is the migrations that wait for something, in the order in which they
+// waitlist is the migrations that wait for something, in the order in which they
 // came. It may hold some that have given up.
-type line []turn
+type waitlist []turn
 
 type turn struct {
 	m    *migration
 	wait uint32 // of the migration, when it came
 }
 
-func (l *line) push(m *migration) { *l = append(*l, turn{m, m.wait}) }
+func (l *waitlist) push(m *migration) { *l = append(*l, turn{m, m.wait}) }
 
 // pop takes out the first migration that waits still, or returns nil.
-func (l *line) pop() *migration {
+func (l *waitlist) pop() *migration {
 	for len(*l) > 0 {
 		first := (*l)[0]
 		(*l)[0] = turn{}
