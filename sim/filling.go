@@ -297,6 +297,11 @@ func (n *network) apply() {
 		s.rate = m.rate
 		n.reschedule(m.flow)
 	}
+	if n.sim.settings.Check {
+		for k := range n.seen {
+			n.touched = append(n.touched, n.seen[k].link)
+		}
+	}
 }
 
 // threshold says at which level something happens while members are filled: a link

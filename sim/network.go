@@ -24,6 +24,10 @@ type network struct {
 	atHost chains  // ends of flows by host
 	ofVM   chains  // ends of flows by VM, for those that have any
 	sharing
+
+	// For check:
+	touched []LinkID
+	filled  []filled
 }
 
 // The implicit way of a host to itself, if the router has no other.
