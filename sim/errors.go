@@ -19,4 +19,6 @@ var (
 	ErrTimeout      = errors.New("it took too long")
 	ErrKilled       = errors.New("the process was killed")
 	ErrEnded        = errors.New("the process has ended")
+
+	ErrNoConvergence = errors.New("the VM writes its memory too fast to be copied")
 )
