@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -23,6 +24,7 @@ const (
 	loadVMs   = 10
 	loadCores = 8
 	most      = 700 // percent of a core, that a host may be asked for
+	parts     = 100 // of a run
 )
 
 // LoadResult is what a run did.
@@ -45,8 +47,8 @@ func (l Load) Prepare() (*LoadRun, error) {
 		return nil, err
 	}
 	r := &LoadRun{
-		Load: l, sim: s, changes: Changes(l.Hosts*loadVMs, float64(l.Until), l.Seed),
-		load: make([]int32, l.Hosts*loadVMs), asked: make([]int32, l.Hosts), leaving: make([]bool, l.Hosts),
+		Load: l, sim: s, changes: Changes(l.VMs(), float64(l.Until), l.Seed),
+		load: make([]int32, l.VMs()), asked: make([]int32, l.Hosts), leaving: make([]bool, l.Hosts),
 		targets: random{l.Seed ^ 0xABCDEF},
 	}
 	if err := r.furnish(); err != nil {
@@ -82,7 +84,7 @@ func (r *LoadRun) furnish() error {
 		star.Connect(h, up, down)
 	}
 	r.sim.SetRouter(star)
-	for v := range r.Hosts * loadVMs {
+	for v := range r.VMs() {
 		_, err := r.sim.AddVM(sim.VMSpec{
 			Host: sim.HostID(v / loadVMs), VCPUs: 1, Memory: cluster.GiB,
 			DirtyRate: 0.4 * 125e6, WorkingSet: cluster.GiB / 10 * 9, MigrationSpeed: 125e6,
@@ -150,13 +152,22 @@ func (r *LoadRun) relieve(host sim.HostID) {
 	}
 }
 
-// Run runs the scenario to its end.
-func (r *LoadRun) Run() (LoadResult, error) {
-	if err := r.sim.Run(r.Until); err != nil {
-		return LoadResult{}, err
+// VMs returns how many there are.
+func (l Load) VMs() int { return l.Hosts * loadVMs }
+
+// Run runs the scenario to its end. It asks now and then whether to stop; nil
+// means never.
+func (r *LoadRun) Run(stop func() bool) (LoadResult, error) {
+	for part := 1; part <= parts; part++ {
+		if err := r.sim.Run(r.Until * sim.Seconds(part) / parts); err != nil {
+			return LoadResult{}, err
+		}
+		if stop != nil && stop() {
+			return LoadResult{}, errors.New("interrupted")
+		}
 	}
 	r.result.Changes, r.result.Events = r.next, r.sim.Events()
-	for v := range r.Hosts * loadVMs {
+	for v := range r.VMs() {
 		r.result.Delivered += float64(r.sim.Delivered(sim.VMID(v)).Given) / sim.Giga
 	}
 	return r.result, nil
