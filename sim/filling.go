@@ -210,8 +210,9 @@ func (n *network) addConnected() {
 
 // addAbove makes flows members that take what members of a link should have:
 // those whose level is higher than the one that the link would give to its
-// flows if its members were nowhere else.
-func (n *network) addAbove(k int32) {
+// flows if its members were nowhere else. It reports whether there are any.
+func (n *network) addAbove(k int32) bool {
+	before := len(n.members)
 	level := n.fairLevel(k)
 	l := &n.links[n.seen[k].link]
 	top := 0.0
@@ -227,6 +228,7 @@ func (n *network) addAbove(k int32) {
 		}
 	}
 	n.seen[k].top = top
+	return len(n.members) > before
 }
 
 // fairLevel is the level at which a link is full if all its open members have
@@ -282,8 +284,13 @@ func (n *network) fill() {
 			continue
 		}
 		at := &n.seen[top.link]
-		if at.level != top.level || at.open == 0 { // it was replaced, or all have their rates
+		if at.level != top.level { // a lower one has replaced it
 			n.pop()
+			continue
+		}
+		if at.open == 0 {
+			n.pop()
+			at.level = math.Inf(1)
 			continue
 		}
 		// The level at which a link is full rises when another has ended the
@@ -293,14 +300,11 @@ func (n *network) fill() {
 			n.sink(0)
 			continue
 		}
-		if at.top > top.level*(1+nearly) {
-			n.addAbove(top.link)
-			if at = &n.seen[top.link]; n.fullAt(at) > top.level {
-				continue
-			}
+		if at.top > top.level*(1+nearly) && n.addAbove(top.link) {
+			continue
 		}
 		n.pop()
-		at.level = math.Inf(1)
+		n.seen[top.link].level = math.Inf(1)
 		n.fixAll(top.link, top.level)
 	}
 }
