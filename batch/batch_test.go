@@ -327,17 +327,17 @@ func TestRunsConserve(t *testing.T) {
 				if v.host != cluster.Nowhere {
 					used[v.host] += v.memory
 				} else if v.state == cluster.Running {
-					t.Fatalf("at %v: VM %d runs nowhere", w.clock.Now(), i)
+					t.Fatalf("at %v: VM %d runs nowhere", w.now(), i)
 				}
 			}
 			for n, u := range used {
 				if u > s.Nodes.Capacity().Memory() {
-					t.Fatalf("at %v: node %d has %v in use", w.clock.Now(), n, u)
+					t.Fatalf("at %v: node %d has %v in use", w.now(), n, u)
 				}
 			}
-			w.clock.Call(w.clock.Now()+time.Second, look)
+			w.call(w.now()+time.Second, look)
 		}
-		w.clock.Call(0, look)
+		w.call(0, look)
 		r := w.run(policy)
 		computed := r.CPU * float64(s.Nodes.Count) * float64(s.Nodes.CPUs) * r.Makespan.Seconds()
 		if math.Abs(computed-work.Seconds()) > 1e-3 {

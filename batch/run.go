@@ -7,6 +7,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
+	"github.com/dvms-project/dvms/sim"
 )
 
 // longest is how long a run may take. A vjob that is suspended again and again
@@ -30,7 +31,9 @@ func (w *world) run(policy string) Result {
 	default:
 		panic(fmt.Sprintf("batch: unknown policy %q", policy))
 	}
-	w.clock.Run(longest)
+	if err := w.clock.Run(sim.Of(longest)); err != nil {
+		panic(err) // a study asks nothing of the kernel that depends on its input
+	}
 	return w.result(policy, switches)
 }
 
@@ -109,7 +112,7 @@ func (s *static) start() {
 		demands[i] = s.study.reserved(j)
 		queue[i] = Request{demands[i], s.study.estimate(j)}
 	}
-	now := s.clock.Now()
+	now := s.now()
 	hosts := FCFS(free, demands)
 	if s.easy {
 		hosts = EASY(now, free, running, queue)
@@ -129,7 +132,7 @@ func (s *static) boot(j int, host []int32) {
 	for i, n := range host {
 		s.change(from+i, func(v *vm) { v.host = n })
 	}
-	s.clock.Call(s.clock.Now()+time.Duration(s.study.Actions.Run), func() {
+	s.call(s.now()+time.Duration(s.study.Actions.Run), func() {
 		for i := range host {
 			s.change(from+i, func(v *vm) { v.state = cluster.Running })
 		}
@@ -139,7 +142,7 @@ func (s *static) boot(j int, host []int32) {
 
 // stop stops the VMs of a vjob that has ended.
 func (s *static) stop(j int) {
-	s.clock.Call(s.clock.Now()+time.Duration(s.study.Actions.Stop), func() {
+	s.call(s.now()+time.Duration(s.study.Actions.Stop), func() {
 		from, to := vmsOf(j)
 		for i := from; i < to; i++ {
 			s.change(i, func(v *vm) { v.state, v.host = cluster.Terminated, cluster.Nowhere })
@@ -170,10 +173,10 @@ func (c *control) round() {
 	conf := c.observe()
 	p, ok := c.decide(conf)
 	if !ok {
-		c.clock.Call(c.clock.Now()+time.Duration(c.study.Loop.Period), c.round)
+		c.call(c.now()+time.Duration(c.study.Loop.Period), c.round)
 		return
 	}
-	c.clock.Call(c.clock.Now()+time.Duration(c.study.Loop.Compute), func() { c.carry(conf, p) })
+	c.call(c.now()+time.Duration(c.study.Loop.Compute), func() { c.carry(conf, p) })
 }
 
 // observe returns the configuration as the monitor knows it. Nobody knows what
@@ -235,7 +238,7 @@ func (c *control) decide(conf *cluster.Configuration) (plan.Plan, bool) {
 		}
 		last := lastOf(runs)
 		if last < 0 {
-			panic(fmt.Sprintf("batch: at %v not even suspending all vjobs is possible", c.clock.Now()))
+			panic(fmt.Sprintf("batch: at %v not even suspending all vjobs is possible", c.now()))
 		}
 		runs[last] = false
 	}
@@ -298,14 +301,14 @@ const (
 // carry carries a plan out, step by step.
 func (c *control) carry(conf *cluster.Configuration, p plan.Plan) {
 	steps := p.Steps()
-	s := Switch{At: c.clock.Now(), Cost: p.Cost(), Depth: depth(steps), Steps: len(steps)}
+	s := Switch{At: c.now(), Cost: p.Cost(), Depth: depth(steps), Steps: len(steps)}
 	for i := range p.Actions {
 		s.count(&p.Actions[i])
 	}
 	var step func(i int)
 	step = func(i int) {
 		if i == len(steps) {
-			s.Duration = c.clock.Now() - s.At
+			s.Duration = c.now() - s.At
 			c.switches = append(c.switches, s)
 			c.finish()
 			c.round()
@@ -315,7 +318,7 @@ func (c *control) carry(conf *cluster.Configuration, p plan.Plan) {
 		left := len(steps[i])
 		for a := range steps[i] {
 			c.begin(&steps[i][a])
-			c.clock.Call(c.clock.Now()+took[a], func() {
+			c.call(c.now()+took[a], func() {
 				c.end(&steps[i][a])
 				if left--; left == 0 {
 					c.settleStates(conf, steps[i])

@@ -85,6 +85,13 @@ func newWorld(s *Study) *world {
 	return w
 }
 
+// now returns the date. All dates of a study are whole nanoseconds, so they
+// come out of the simulation as they went in.
+func (w *world) now() time.Duration { return w.clock.Now().Duration() }
+
+// call calls f at date t.
+func (w *world) call(t time.Duration, f func()) sim.Timer { return w.clock.Call(sim.Of(t), f) }
+
 func jobOf(v int) int { return v / tasksPerGraph }
 
 // vmsOf returns the first VM of a vjob, and the first that is not.
@@ -95,7 +102,7 @@ func (v *vm) computes() bool { return v.wants && v.state == cluster.Running && !
 
 // settle brings the progress of the VMs of a node up to date.
 func (w *world) settle(n int32) {
-	now := w.clock.Now()
+	now := w.now()
 	for i := range w.vms {
 		v := &w.vms[i]
 		if v.host != n {
@@ -124,8 +131,8 @@ func (w *world) share(n int32) {
 	node.due = sim.Timer{}
 	if node.computing > 0 {
 		node.rate = min(1, w.cpus/float64(node.computing))
-		due := w.clock.Now() + time.Duration(math.Ceil(max(0, least)/node.rate))
-		node.due = w.clock.Call(due, func() { w.endTasks(n) })
+		due := w.now() + time.Duration(math.Ceil(max(0, least)/node.rate))
+		node.due = w.call(due, func() { w.endTasks(n) })
 	}
 	w.note()
 }
@@ -172,7 +179,7 @@ func (w *world) endTask(i int) {
 	}
 	j := jobOf(i)
 	if w.jobs[j].tasks--; w.jobs[j].tasks == 0 {
-		w.jobs[j].done, w.jobs[j].end = true, w.clock.Now()
+		w.jobs[j].done, w.jobs[j].end = true, w.now()
 		w.enter(j, Stopping)
 		w.ended(j)
 	}
@@ -207,21 +214,21 @@ func (w *world) enter(j int, p Phase) {
 		return
 	}
 	w.leave(j)
-	b.phase, b.since, b.started = p, w.clock.Now(), true
+	b.phase, b.since, b.started = p, w.now(), true
 }
 
 // leave ends the phase of a vjob, and begins none.
 func (w *world) leave(j int) {
 	b := &w.jobs[j]
-	if b.started && w.clock.Now() > b.since {
-		b.spans = append(b.spans, Span{j, b.phase, b.since, w.clock.Now()})
+	if b.started && w.now() > b.since {
+		b.spans = append(b.spans, Span{j, b.phase, b.since, w.now()})
 	}
 	b.started = false
 }
 
 // note notes what is in use now.
 func (w *world) note() {
-	u := Use{At: w.clock.Now()}
+	u := Use{At: w.now()}
 	for n := range w.nodes {
 		u.Wanted += cluster.Millicores(w.nodes[n].computing) * cluster.Core
 		u.CPU += min(cluster.Millicores(w.nodes[n].computing), cluster.Millicores(w.study.Nodes.CPUs)) * cluster.Core
@@ -251,8 +258,8 @@ func (w *world) sense() {
 					}
 				}
 			}
-			w.clock.Call(w.clock.Now()+time.Duration(w.study.Loop.Monitor), look)
+			w.call(w.now()+time.Duration(w.study.Loop.Monitor), look)
 		}
-		w.clock.Call(w.nodes[n].phase, look)
+		w.call(w.nodes[n].phase, look)
 	}
 }

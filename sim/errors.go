@@ -16,4 +16,6 @@ var (
 	ErrNoRoute      = errors.New("there is no route")
 	ErrOver         = errors.New("it is over")
 	ErrTimeout      = errors.New("it took too long")
+	ErrKilled       = errors.New("the process was killed")
+	ErrEnded        = errors.New("the process has ended")
 )

@@ -1,165 +1,160 @@
 package sim
 
-import "github.com/dvms-project/dvms/cluster"
+import (
+	"fmt"
+	"math"
 
-// HostSpec describes a host.
-type HostSpec struct {
-	Name  string
-	Cores int
-	// Speeds are those of one core, by p-state. A host starts in p-state 0.
-	Speeds []Speed
-	Memory Bytes // 0 means that memory is not modelled: there is always enough
-	Power  Power
-}
-
-// VMSpec describes a VM.
-type VMSpec struct {
-	Name   string
-	Host   HostID
-	VCPUs  int
-	Memory Bytes
-	// Cap is the most that the VM gets, over all its vCPUs; 0 means no cap.
-	Cap Speed
-	// Priority multiplies the VM's weight on its host; 0 means 1.
-	Priority float64
-	// Demand is the load of the VM that never ends: see SetDemand.
-	Demand Speed
-	// Off says that the VM does not run yet: see Start and Boot. It then holds
-	// no memory.
-	Off bool
-}
-
-// VMState is the state of a VM.
-type VMState uint8
-
-// The states of a VM. A VM that migrates is VMRunning or, while its last pages
-// are sent, VMSuspended.
-const (
-	VMOff     VMState = iota // holds no memory; may be started
-	VMBooting                // holds memory, and runs its boot
-	VMRunning
-	VMSuspended // holds memory, runs nothing
-	VMSaving    // suspended, while its memory is written to disk
-	VMSaved     // holds no memory, runs nothing; may be restored
-	VMRestoring // suspended, while its memory is read from disk
-	VMDestroyed // nothing may be done with it any more
+	"github.com/dvms-project/dvms/cluster"
 )
 
-// Exec names an execution. The zero Exec names none.
-type Exec struct {
-	slot int32
-	seq  uint32
+// machines are the hosts, the VMs and what they compute. There are up to some
+// 100,000 hosts and 1,000,000 VMs: what an event reads is kept apart from what
+// only describes them, and lists are of numbers.
+type machines struct {
+	sim *Simulation
+
+	hosts     []host
+	hostSpecs []HostSpec
+
+	vms    []vm
+	claims []claim // of each VM on its host
+	vmData []vmData
+
+	execs     []exec
+	freeExecs []int32
+	pins      []coreSet
+	freePins  []int32
+
+	onChange []func(HostID)
+	onVM     []func(id VMID, from, to VMState)
+	touched  []HostID // since the last check; see Settings.Check
+
+	// Room for one sharing at a time, on a host and inside a VM.
+	sharing, insiders []*claim
+	demand            claim
+	rates             []Speed
+	pinning           pinning
 }
 
-// ExecSpec describes an execution.
-type ExecSpec struct {
-	Work     Work    // of one thread
-	Priority float64 // weight; 0 means 1
-	Cap      Speed   // 0 means none
-	Threads  int     // 0 means 1; the whole is Threads x Work
+// before prepares a change of what runs at a place: what was drawn and
+// delivered so far is accounted for under the old state.
+func (m *machines) before(p Place) {
+	h := p.host
+	if p.vm != none {
+		h = m.vms[p.vm].host
+		m.settle(p.vm)
+	}
+	m.beforeHost(h)
 }
 
-// Delivery says how a VM was served since it was added.
-type Delivery struct {
-	Asked, Given, Lost Work
-	// Short is for how long it got less than it asked for.
-	Short Seconds
+// beforeHost is before for a change that concerns all of a host.
+func (m *machines) beforeHost(h HostID) {
+	m.sim.energy.settle(h)
+	if m.sim.settings.Check && !m.hosts[h].touched {
+		m.hosts[h].touched = true
+		m.touched = append(m.touched, h)
+	}
 }
 
-type machines struct{ sim *Simulation }
-
-func (s *Simulation) AddHost(spec HostSpec) (HostID, error) { panic("stub") }
-func (s *Simulation) AddVM(spec VMSpec) (VMID, error)       { panic("stub") }
-
-func (s *Simulation) Hosts() int                             { panic("stub") }
-func (s *Simulation) VMs() int                               { panic("stub") }
-func (s *Simulation) Host(h HostID) HostSpec                 { panic("stub") } // as added
-func (s *Simulation) VM(id VMID) VMSpec                      { panic("stub") } // with its present host, demand, cap
-func (s *Simulation) State(id VMID) VMState                  { panic("stub") }
-func (s *Simulation) HostOf(id VMID) HostID                  { panic("stub") }
-func (s *Simulation) Hosted(h HostID) []VMID                 { panic("stub") } // all that hold memory there, ascending; valid until next event
-func (s *Simulation) MemoryUsed(h HostID) Bytes              { panic("stub") }
-func (s *Simulation) MemoryPromised(h HostID) Bytes          { panic("stub") }
-func (s *Simulation) MemoryFree(h HostID) Bytes              { panic("stub") }
-func (s *Simulation) OnChange(f func(HostID))                { panic("stub") } // VMs of a host, or their demand, have changed
-func (s *Simulation) OnVM(f func(id VMID, from, to VMState)) { panic("stub") }
-
-// Hosts.
-func (s *Simulation) IsOn(h HostID) bool                           { panic("stub") }
-func (s *Simulation) TurnOff(h HostID) error                       { panic("stub") } // at once; everything on it fails with ErrHostOff
-func (s *Simulation) TurnOn(h HostID) error                        { panic("stub") }
-func (s *Simulation) CoreSpeed(h HostID) Speed                     { panic("stub") } // p-state x availability
-func (s *Simulation) PState(h HostID) int                          { panic("stub") }
-func (s *Simulation) SetPState(h HostID, state int) error          { panic("stub") }
-func (s *Simulation) SetAvailability(h HostID, part float64) error { panic("stub") }
-func (s *Simulation) HostLoad(h HostID) Speed                      { panic("stub") } // what it gives now, over all cores
-
-// VMs.
-func (s *Simulation) SetDemand(id VMID, speed Speed) error   { panic("stub") }
-func (s *Simulation) SetVMCap(id VMID, speed Speed) error    { panic("stub") } // 0 means none
-func (s *Simulation) SetVMPriority(id VMID, p float64) error { panic("stub") }
-func (s *Simulation) Pin(id VMID, cores []int) error         { panic("stub") } // none: unpin
-func (s *Simulation) Start(id VMID) error                    { panic("stub") } // off -> running, at once
-func (s *Simulation) Suspend(id VMID) error                  { panic("stub") }
-func (s *Simulation) Resume(id VMID) error                   { panic("stub") }
-func (s *Simulation) Shutdown(id VMID) error                 { panic("stub") } // running -> off; its executions, flows, processes fail with ErrVMGone
-func (s *Simulation) Destroy(id VMID) error                  { panic("stub") }
-func (s *Simulation) Move(id VMID, to HostID) error          { panic("stub") } // at once, of a VM that does not migrate
-func (s *Simulation) Share(id VMID) Speed                    { panic("stub") } // what it gets now
-func (s *Simulation) Delivered(id VMID) Delivery             { panic("stub") }
-
-// Executions.
-func (s *Simulation) Execute(at Place, spec ExecSpec, done Completion, arg uint64) (Exec, error) {
-	panic("stub")
-}
-func (s *Simulation) SuspendExec(e Exec) error                { panic("stub") }
-func (s *Simulation) ResumeExec(e Exec) error                 { panic("stub") }
-func (s *Simulation) CancelExec(e Exec) error                 { panic("stub") } // its completion gets ErrCancelled, in an event of its own
-func (s *Simulation) SetExecPriority(e Exec, p float64) error { panic("stub") }
-func (s *Simulation) SetExecCap(e Exec, cap Speed) error      { panic("stub") }
-func (s *Simulation) ExecRemaining(e Exec) Work               { panic("stub") } // 0 once it is over
-func (s *Simulation) ExecRate(e Exec) Speed                   { panic("stub") }
-
-var _ = cluster.KiB
-
-// For other files of the package.
-
-// vmState is what the rest of the simulation does when a VM changes its state
-// or its host; the VM has the new one already. It is called by the methods
-// above, and is where network, processes and migrations are told.
-//
-//	s.network.vmChanged(id, from, to); s.processes.vmChanged(id, from, to); s.migrations.vmChanged(id, from, to)
-func (s *Simulation) vmChanged(id VMID, from, to VMState) {
-	s.network.vmChanged(id, from, to)
-	s.processes.vmChanged(id, from, to)
-	s.migrations.vmChanged(id, from, to)
+// after shares the host of a place anew, once what runs there has changed.
+func (m *machines) after(p Place) {
+	if p.vm == none {
+		m.share(p.host, none)
+		return
+	}
+	m.reclaim(p.vm)
+	if v := &m.vms[p.vm]; v.state.holds() {
+		m.share(v.host, p.vm)
+	}
 }
 
-// vmMoved tells the rest that a VM is on another host now.
-func (s *Simulation) vmMoved(id VMID, from HostID) {
-	s.network.vmMoved(id, from)
+// changed tells the observers that the VMs of a host, or what they ask for,
+// have changed.
+func (m *machines) changed(h HostID) {
+	for _, f := range m.onChange {
+		f(h)
+	}
 }
 
-// hostChanged tells the rest that a host was switched on or off.
-func (s *Simulation) hostSwitched(h HostID, on bool) {
-	s.network.hostSwitched(h, on)
-	s.processes.hostSwitched(h, on)
-	s.migrations.hostSwitched(h, on)
+// OnChange has f called whenever the VMs that a host hosts, or the demands set
+// with SetDemand, have changed: once per host and change, when the change is
+// complete. A VM that is suspended or resumed still asks for the same: that is
+// told by OnVM. Observers are called in the order in which they came.
+func (s *Simulation) OnChange(f func(h HostID)) {
+	s.machines.onChange = append(s.machines.onChange, f)
 }
 
-// promise keeps memory free on a host for a VM that is to come; forget takes
-// it back. Used by migrations.
-func (s *Simulation) promise(h HostID, b Bytes) error { panic("stub") }
-func (s *Simulation) forget(h HostID, b Bytes)        { panic("stub") }
+// OnVM has f called whenever a VM has changed its state, when the change is
+// complete. Observers are called in the order in which they came, and before
+// those of OnChange.
+func (s *Simulation) OnVM(f func(id VMID, from, to VMState)) {
+	s.machines.onVM = append(s.machines.onVM, f)
+}
 
-// workDone returns the work that a VM was given up to now. Used by migrations.
-func (s *Simulation) workDone(id VMID) Work { panic("stub") }
+// checkHost returns an error unless there is a host h.
+func (m *machines) checkHost(h HostID) error {
+	if h < 0 || int(h) >= len(m.hosts) {
+		return fmt.Errorf("there is no host %d, the hosts are 0 to %d", h, len(m.hosts)-1)
+	}
+	return nil
+}
 
-// throttle limits a VM to a part of what it would get, 0 < part <= 1. Used by auto-converge.
-func (s *Simulation) throttle(id VMID, part float64) { panic("stub") }
+// checkVM returns an error unless there is a VM id. A destroyed VM is there.
+func (m *machines) checkVM(id VMID) error {
+	if id < 0 || int(id) >= len(m.vms) {
+		return fmt.Errorf("there is no VM %d, the VMs are 0 to %d", id, len(m.vms)-1)
+	}
+	return nil
+}
 
-// relocate makes a suspended or running VM be on another host. Its memory there must have been promised, and is now used.
-func (s *Simulation) relocate(id VMID, to HostID) { panic("stub") }
+// checkPlace returns an error unless there is such a place.
+func (m *machines) checkPlace(p Place) error {
+	if p.vm != none {
+		return m.checkVM(p.vm)
+	}
+	return m.checkHost(p.host)
+}
 
-// setState changes the state of a VM and all that hangs on it (shares, memory held or not). Used by save, restore, boot.
-func (s *Simulation) setState(id VMID, to VMState) error { panic("stub") }
+// hasHost is checkHost for calls that can't return an error: it ends the run.
+func (m *machines) hasHost(h HostID) bool {
+	err := m.checkHost(h)
+	if err != nil {
+		m.sim.Fail(err)
+	}
+	return err == nil
+}
+
+// hasVM is checkVM for calls that can't return an error: it ends the run.
+func (m *machines) hasVM(id VMID) bool {
+	err := m.checkVM(id)
+	if err != nil {
+		m.sim.Fail(err)
+	}
+	return err == nil
+}
+
+// hostName returns a host as error messages name it.
+func (m *machines) hostName(h HostID) string { return fmt.Sprintf("host %q", m.hostSpecs[h].Name) }
+
+// vmName returns a VM as error messages name it.
+func (m *machines) vmName(id VMID) string {
+	return fmt.Sprintf("VM %q on %s", m.vmData[id].name, m.hostName(m.vms[id].host))
+}
+
+// amount returns an error unless x is a number from 0 up, and finite.
+func amount(what string, x float64) error {
+	if !(x >= 0) || math.IsInf(x, 1) {
+		return fmt.Errorf("%s of %v: it must be 0 or more, and finite", what, x)
+	}
+	return nil
+}
+
+// unlessSet returns x or, if it is 0, what that stands for.
+func unlessSet(x, standsFor float64) float64 {
+	if x == 0 {
+		return standsFor
+	}
+	return x
+}
+
+const unlimited = cluster.Bytes(math.MaxInt64)

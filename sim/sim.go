@@ -1,6 +1,3 @@
-// Package sim is a discrete-event simulation of a data centre: hosts, the VMs
-// they host, how these share CPU, the links between hosts, disks, live
-// migration, boot and energy.
 package sim
 
 import "fmt"

@@ -10,13 +10,27 @@
 package validation
 
 import (
+	"embed"
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/dvms-project/dvms/sim"
 )
+
+//go:embed testdata/*/*.json
+var testdata embed.FS
+
+// Cases returns the cases that come with the program, by folder.
+func Cases() fs.FS {
+	cases, err := fs.Sub(testdata, "testdata")
+	if err != nil {
+		panic(err) // the name is right
+	}
+	return cases
+}
 
 // Result is how a replay compares with the known results of its case.
 type Result struct {
@@ -41,7 +55,10 @@ var Never = math.NaN()
 var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
-}{}
+}{
+	"cpu": {replayCPU, 1e-9},
+	"net": {replayNet, 1e-9},
+}
 
 // Folders returns the names of the folders whose cases can be replayed.
 func Folders() []string {
