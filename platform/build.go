@@ -26,7 +26,11 @@ func Build(p *Platform, s *sim.Simulation) (*Router, error) {
 			return nil, err
 		}
 	}
-	s.SetRouter(r)
+	if r.far() {
+		s.SetRouter(farRouter{r})
+	} else {
+		s.SetRouter(r)
+	}
 	play := &player{sim: s, router: r}
 	for _, c := range r.changes {
 		play.add(c)

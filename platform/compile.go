@@ -40,7 +40,10 @@ func (p *Platform) Router() (*Router, error) {
 			return nil, err
 		}
 	}
-	return c.Router, c.loop(p.Loopback)
+	if err := c.loop(p.Loopback); err != nil {
+		return nil, err
+	}
+	return c.Router, nil
 }
 
 // compiler makes a Router of a description.
@@ -257,7 +260,11 @@ func (c *compiler) vary(v variation, at place) error {
 }
 
 // loop adds the link of hosts to themselves.
-func (c *compiler) loop(l Link) (err error) {
+func (c *compiler) loop(of *Link) (err error) {
+	if c.loopback = -1; of == nil {
+		return nil
+	}
+	l := *of
 	if err := l.validate(); err != nil {
 		return place{}.err("loopback: %w", err)
 	}

@@ -2,30 +2,27 @@ package platform
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/dvms-project/dvms/internal/spell"
 	"github.com/dvms-project/dvms/sim"
 )
 
 // networkConfig is what a file says about the network model; nil is nothing.
 type networkConfig struct {
-	model                         *sim.NetworkModel
-	latency, bandwidth, weight    *float64
-	gamma                         *float64
-	crossTraffic                  *bool
-	loopbackBandwidth, loopbackAt *float64
+	model                               *sim.NetworkModel
+	latency, bandwidth, weight, gamma   *float64
+	crossTraffic                        *bool
+	loopbackBandwidth, loopbackDuration *float64
 }
 
 // Settings returns the settings of a simulation with what the platform's file
 // says about the network model. All else stays as it is.
 func (p *Platform) Settings(s sim.Settings) sim.Settings {
 	c, n := p.network, &s.Network
-	if c.model != nil {
-		*n = *c.model
-	}
+	set(n, c.model)
 	set(&n.LatencyFactor, c.latency)
 	set(&n.BandwidthFactor, c.bandwidth)
 	set(&n.WeightS, c.weight)
@@ -40,122 +37,84 @@ func set[T any](into, value *T) {
 	}
 }
 
-// without are SimGrid's options that have no effect on what is simulated here,
-// and why.
-var without = map[string]string{
-	"network/coordinates":              "coordinates are always read",
-	"network/optim":                    "it changes how SimGrid computes, not what",
-	"network/maxmin-selective-update":  "it changes how SimGrid computes, not what",
-	"network/solver":                   "there is one solver",
-	"cpu/optim":                        "it changes how SimGrid computes, not what",
-	"cpu/maxmin-selective-update":      "it changes how SimGrid computes, not what",
-	"cpu/solver":                       "there is one solver",
-	"host/solver":                      "there is one solver",
-	"disk/solver":                      "there is one solver",
-	"maxmin/precision":                 "shares are exact",
-	"precision/work-amount":            "shares are exact",
-	"surf/precision":                   "dates are exact",
-	"precision/timing":                 "dates are exact",
-	"maxmin/concurrency-limit":         "there is no limit",
-	"maxmin/concurrency_limit":         "there is no limit",
-	"bmf/precision":                    "shares are exact",
-	"bmf/max-iterations":               "shares are exact",
-	"path":                             "files are found beside the platform",
-	"help-nostop":                      "it is about SimGrid's command line",
-	"exception/cutpath":                "it is about SimGrid's messages",
-	"viva/uncategorized":               "it is about SimGrid's traces",
-	"viva/categorized":                 "it is about SimGrid's traces",
-	"triva/uncategorized":              "it is about SimGrid's traces",
-	"triva/categorized":                "it is about SimGrid's traces",
-	"tracing":                          "it is about SimGrid's traces",
-	"verbose-exit":                     "it is about SimGrid's messages",
-	"clean-atexit":                     "it is about how SimGrid ends",
-	"model-check":                      "it is about SimGrid's model checker",
-	"surf/nthreads":                    "it changes how SimGrid computes, not what",
-	"contexts/parallel-threshold":      "it changes how SimGrid computes, not what",
-	"contexts/parallel_threshold":      "it changes how SimGrid computes, not what",
-	"storage/max_file_descriptors":     "there are no files",
-	"storage/max-file-descriptors":     "there are no files",
-	"network/sender_gap":               "it is about SimGrid's IB model",
-	"smpi/simulate_computation":        "there is no MPI",
-	"smpi/running_power":               "there is no MPI",
-	"smpi/display_timing":              "there is no MPI",
-	"smpi/send_is_detached_thres":      "there is no MPI",
-	"smpi/async_small_thres":           "there is no MPI",
-	"workstation/model":                "there is one model",
-	"Vivaldi_coordinates":              "coordinates are always read",
+// loopback returns the link of hosts to themselves, or nil if nothing is said
+// about it.
+func (c networkConfig) loopback() *Link {
+	if c.loopbackBandwidth == nil && c.loopbackDuration == nil {
+		return nil
+	}
+	bandwidth, latency := 10e9, 0.0
+	set(&bandwidth, c.loopbackBandwidth)
+	set(&latency, c.loopbackDuration)
+	return &Link{Name: "__loopback__", Bandwidth: sim.Bandwidth(bandwidth), Latency: sim.Seconds(latency), Policy: FatPipe}
 }
 
-// families are beginnings of such options.
-var families = map[string]string{
-	"contexts/":    "there are no stacks to set up",
-	"tracing/":     "it is about SimGrid's traces",
-	"debug/":       "it is about SimGrid's messages",
-	"model-check/": "it is about SimGrid's model checker",
-	"smpi/":        "there is no MPI",
-	"cmonkey/":     "it is about SimGrid's tests of faults",
-	"plugin/dvfs/": "there are no governors",
-	"ns3/":         "there is no ns-3",
-}
-
-// options are those that have an effect.
+// options are SimGrid's options that have an effect here, with the names that
+// they had before.
 var options = map[string]func(c *networkConfig, value string) error{
 	"network/model":            (*networkConfig).setModel,
 	"network/latency-factor":   func(c *networkConfig, v string) error { return number(&c.latency, v) },
+	"network/latency_factor":   func(c *networkConfig, v string) error { return number(&c.latency, v) },
 	"network/bandwidth-factor": func(c *networkConfig, v string) error { return number(&c.bandwidth, v) },
+	"network/bandwidth_factor": func(c *networkConfig, v string) error { return number(&c.bandwidth, v) },
 	"network/weight-S":         func(c *networkConfig, v string) error { return number(&c.weight, v) },
+	"network/weight_S":         func(c *networkConfig, v string) error { return number(&c.weight, v) },
 	"network/TCP-gamma":        func(c *networkConfig, v string) error { return number(&c.gamma, v) },
+	"network/TCP_gamma":        func(c *networkConfig, v string) error { return number(&c.gamma, v) },
 	"network/crosstraffic":     func(c *networkConfig, v string) error { return yes(&c.crossTraffic, v) },
 	"network/loopback-bw":      func(c *networkConfig, v string) error { return quantity(&c.loopbackBandwidth, bandwidths, v) },
-	"network/loopback-lat":     func(c *networkConfig, v string) error { return quantity(&c.loopbackAt, latencies, v) },
+	"network/loopback-lat":     func(c *networkConfig, v string) error { return quantity(&c.loopbackDuration, latencies, v) },
 	"host/model":               func(_ *networkConfig, v string) error { return oneOf(v, "default", "compound") },
 	"cpu/model":                func(_ *networkConfig, v string) error { return oneOf(v, "default", "Cas01") },
 	"disk/model":               func(_ *networkConfig, v string) error { return oneOf(v, "default") },
 	"plugin":                   func(_ *networkConfig, v string) error { return oneOf(v, "host_energy", "host_load", "link_load") },
 }
 
-// older are names that options had before.
-var older = map[string]string{
-	"network/latency_factor": "network/latency-factor", "network/bandwidth_factor": "network/bandwidth-factor",
-	"network/weight_S": "network/weight-S", "network/TCP_gamma": "network/TCP-gamma",
+// without are options that make no difference here, and why. A name that ends
+// with a slash stands for all that begin with it.
+var without = map[string]string{
+	"bmf/":                            "shares are exact",
+	"cmonkey/":                        "it is about SimGrid's tests of faults",
+	"contexts/":                       "it is about how SimGrid runs actors",
+	"cpu/maxmin-selective-update":     "it changes how SimGrid computes, not what",
+	"cpu/optim":                       "it changes how SimGrid computes, not what",
+	"cpu/solver":                      "there is one solver",
+	"debug/":                          "it is about SimGrid's messages",
+	"disk/solver":                     "there is one solver",
+	"exception/cutpath":               "it is about SimGrid's messages",
+	"host/solver":                     "there is one solver",
+	"maxmin/":                         "shares are exact",
+	"model-check/":                    "it is about SimGrid's model checker",
+	"network/coordinates":             "coordinates are always read",
+	"network/maxmin-selective-update": "it changes how SimGrid computes, not what",
+	"network/optim":                   "it changes how SimGrid computes, not what",
+	"network/solver":                  "there is one solver",
+	"path":                            "files are those beside the platform",
+	"precision/":                      "dates and shares are exact",
+	"smpi/":                           "there is no MPI",
+	"surf/precision":                  "dates are exact",
+	"tracing":                         "it is about SimGrid's traces",
+	"tracing/":                        "it is about SimGrid's traces",
 }
 
 // configure reads one option of a file.
 func (p *Platform) configure(name, value string, line int) error {
-	if now, old := older[name]; old {
-		name = now
-	}
 	if read, known := options[name]; known {
 		return read(&p.network, value)
 	}
 	why := without[name]
-	for _, beginning := range []string{"contexts/", "tracing/", "debug/", "model-check/", "smpi/", "cmonkey/", "plugin/dvfs/", "ns3/"} {
-		if strings.HasPrefix(name, beginning) {
-			why = families[beginning]
-		}
+	if family, _, found := strings.Cut(name, "/"); why == "" && found {
+		why = without[family+"/"]
 	}
 	if why == "" {
-		return fmt.Errorf("there is no option %q%s", name, meantOption(name))
-	}
-	p.note(line, "option %s has no effect: %s", name, why)
-	return nil
-}
-
-func meantOption(name string) string {
-	var all []string
-	for _, known := range []map[string]string{without, older} {
-		for option := range known {
-			all = append(all, option)
+		all := maps.Clone(without)
+		for option := range options {
+			all[option] = ""
 		}
+		return fmt.Errorf("there is no option %.80q%s", name, meant(name, all))
 	}
-	for option := range options {
-		all = append(all, option)
-	}
-	slices.Sort(all)
-	if near := spell.Nearest(name, all); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return ""
+	p.note(line, "option %.80s has no effect: %s", name, why)
+	return nil
 }
 
 func (c *networkConfig) setModel(value string) error {
@@ -165,7 +124,7 @@ func (c *networkConfig) setModel(value string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("network model %q is not supported; LV08 and CM02 are", value)
+	return fmt.Errorf("network model %.80q is not supported; LV08 and CM02 are", value)
 }
 
 func number(into **float64, text string) error {
@@ -194,7 +153,7 @@ func yes(into **bool, text string) error {
 
 func oneOf(text string, known ...string) error {
 	if !slices.Contains(known, text) {
-		return fmt.Errorf("%q is not supported; what is: %s", text, strings.Join(known, ", "))
+		return fmt.Errorf("%.80q is not supported; what is: %s", text, strings.Join(known, ", "))
 	}
 	return nil
 }

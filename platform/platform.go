@@ -99,14 +99,15 @@ func (r Routing) String() string {
 // descriptions in code as short as those in files.
 type Platform struct {
 	// Loopback is the link from each host to itself, unless its zone knows
-	// another. It is a fat pipe.
-	Loopback Link
+	// another. It is a fat pipe. If it is nil, it is that of the simulation,
+	// see [sim.Simulation.SetRouter].
+	Loopback *Link
 	// Notes are what a file says that is understood, but has no effect here.
 	Notes []Note
 
 	root    *Zone
 	hosts   int
-	most    int           // hosts
+	most    int // hosts
 	varied  []placed[variation]
 	network networkConfig // what a file says about the network model
 	at      place         // of what is being read
@@ -136,10 +137,7 @@ func (at place) err(format string, args ...any) error {
 
 // New returns a platform with an empty zone, which holds all the rest.
 func New(name string, routing Routing) *Platform {
-	p := &Platform{
-		Loopback: Link{Name: "__loopback__", Bandwidth: 10e9, Policy: FatPipe},
-		most:     MaxHosts,
-	}
+	p := &Platform{most: MaxHosts}
 	p.root = &Zone{platform: p, name: name, routing: routing}
 	return p
 }

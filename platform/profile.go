@@ -2,6 +2,8 @@ package platform
 
 import (
 	"fmt"
+	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 
@@ -12,9 +14,9 @@ import (
 type Profile struct {
 	Name   string // of its file
 	Points []Point
-	// LoopAfter is for how long the last value holds before all begins anew. A
-	// negative one means that it holds for ever.
-	LoopAfter sim.Seconds
+	// Every is after how long all begins anew; 0 means never. It is no less
+	// than the time from the first point to the last.
+	Every sim.Seconds
 }
 
 // Point is a value from a date on. Dates do not go back.
@@ -23,33 +25,44 @@ type Point struct {
 	Value float64
 }
 
-// maxPoints is how many points a profile may have.
-const maxPoints = 10_000_000
-
 // ParseProfile reads a profile: lines of a date in seconds and a value, and
-// possibly a line LOOPAFTER or PERIODICITY with the time after the last date
-// after which all begins anew. Empty lines and those that begin with # or %
-// say nothing. Errors are of type *[Error].
+// possibly one that says that all begins anew: LOOPAFTER, with the time from
+// the last date on, or PERIODICITY, with the time from the beginning. Empty
+// lines and those that begin with # or % say nothing. Errors are of type
+// *[Error].
 func ParseProfile(name, text string) (*Profile, error) {
-	return parseProfile(place{file: name, line: 1}, name, text, -1)
+	return parseProfile(place{file: name, line: 1}, name, text, 0)
 }
 
-// parseProfile reads a profile that begins at a place.
-func parseProfile(at place, name, text string, loop sim.Seconds) (*Profile, error) {
-	p := &Profile{Name: name, LoopAfter: loop}
+// parseProfile reads a profile that begins at a place, with a period unless it
+// says so itself.
+func parseProfile(at place, name, text string, every sim.Seconds) (*Profile, error) {
+	p := profileReader{Profile: Profile{Name: name, Every: every}, loop: -1}
 	for line := range strings.Lines(text) {
 		if err := p.read(strings.Fields(line)); err != nil {
 			return nil, at.err("%w", err)
 		}
 		at.line++
 	}
+	if n := len(p.Points); n > 0 && p.loop >= 0 {
+		p.Every = p.Points[n-1].At + p.loop
+		if p.Every == 0 {
+			return nil, at.err("it begins anew after 0 s, again and again")
+		}
+	}
 	if err := p.validate(); err != nil {
 		return nil, at.err("%w", err)
 	}
-	return p, nil
+	return &p.Profile, nil
 }
 
-func (p *Profile) read(words []string) error {
+// profileReader is a profile of which some lines are read.
+type profileReader struct {
+	Profile
+	loop sim.Seconds // after the last date; negative if it is not said
+}
+
+func (p *profileReader) read(words []string) error {
 	if len(words) == 0 || words[0][0] == '#' || words[0][0] == '%' {
 		return nil
 	}
@@ -63,23 +76,51 @@ func (p *Profile) read(words []string) error {
 	if err != nil || !finite(abs(value)) {
 		return fmt.Errorf("%.80q is not a number", words[1])
 	}
-	if words[0] == "LOOPAFTER" || words[0] == "PERIODICITY" {
+	switch words[0] {
+	case "LOOPAFTER", "PERIODICITY":
 		if value < 0 {
 			return fmt.Errorf("%s %v; it can't be negative", words[0], value)
 		}
-		p.LoopAfter = sim.Seconds(value)
+		if words[0] == "LOOPAFTER" {
+			p.loop = sim.Seconds(value)
+		} else {
+			p.Every = sim.Seconds(value)
+		}
 		return nil
 	}
 	date, err := strconv.ParseFloat(words[0], 64)
-	switch {
-	case err != nil || !finite(date):
+	if err != nil {
 		return fmt.Errorf("%.80q is not a date", words[0])
-	case len(p.Points) > 0 && date < float64(p.Points[len(p.Points)-1].At):
-		return fmt.Errorf("date %v is before that of the line before, %v", date, float64(p.Points[len(p.Points)-1].At))
-	case len(p.Points) == maxPoints:
-		return fmt.Errorf("more than %d lines", maxPoints)
 	}
 	p.Points = append(p.Points, Point{sim.Seconds(date), value})
+	return p.ordered(len(p.Points) - 1)
+}
+
+// validate says what makes no sense in a profile.
+func (p *Profile) validate() error {
+	for i := range p.Points {
+		if err := p.ordered(i); err != nil {
+			return err
+		}
+	}
+	if !finite(float64(p.Every)) {
+		return fmt.Errorf("it begins anew every %v s", float64(p.Every))
+	}
+	if n := len(p.Points); n > 0 && p.Every > 0 && p.Points[n-1].At-p.Points[0].At > p.Every {
+		return fmt.Errorf("it begins anew after %v s, but takes %v s", float64(p.Every), float64(p.Points[n-1].At-p.Points[0].At))
+	}
+	return nil
+}
+
+// ordered returns an error unless a point is after those before.
+func (p *Profile) ordered(i int) error {
+	q := p.Points[i]
+	switch {
+	case !finite(float64(q.At)) || !finite(abs(q.Value)):
+		return fmt.Errorf("value %v at %v s", q.Value, float64(q.At))
+	case i > 0 && q.At < p.Points[i-1].At:
+		return fmt.Errorf("date %v is before that of the line before, %v", float64(q.At), float64(p.Points[i-1].At))
+	}
 	return nil
 }
 
@@ -90,16 +131,39 @@ func abs(x float64) float64 {
 	return x
 }
 
-func (p *Profile) validate() error {
-	if n := len(p.Points); n > 0 && p.LoopAfter >= 0 && !(p.Points[n-1].At+p.LoopAfter > 0) {
-		return fmt.Errorf("it begins anew after 0 s, again and again")
+// profiles reads the files that a platform names, each once.
+type profiles struct {
+	files fs.FS // nil if there are none
+	read  map[string]*Profile
+}
+
+// file reads a file; no name is none.
+func (p *profiles) file(name string) (*Profile, error) {
+	if name == "" {
+		return nil, nil
 	}
-	for _, q := range p.Points {
-		if !finite(float64(q.At)) || !finite(abs(q.Value)) {
-			return fmt.Errorf("value %v at %v s", q.Value, float64(q.At))
+	if known := p.read[name]; known != nil {
+		return known, nil
+	}
+	clean := path.Clean(name)
+	switch {
+	case p.files == nil:
+		return nil, fmt.Errorf("file %.80q can't be read: there is no folder to read it from", name)
+	case !fs.ValidPath(clean):
+		return nil, fmt.Errorf("file %.80q is not in the folder of the platform, or below", name)
+	}
+	text, err := fs.ReadFile(p.files, clean)
+	if err != nil {
+		return nil, err
+	}
+	read, err := ParseProfile(name, string(text))
+	if err == nil {
+		if p.read == nil {
+			p.read = map[string]*Profile{}
 		}
+		p.read[name] = read
 	}
-	return nil
+	return read, err
 }
 
 // aspect is what a profile is of.
@@ -160,10 +224,10 @@ func (p *player) Handle(_ sim.Seconds, arg uint64) {
 		return
 	}
 	if t.next++; t.next == len(points) {
-		if t.profile.LoopAfter < 0 {
+		if t.profile.Every == 0 {
 			return
 		}
-		t.base += points[t.next-1].At + t.profile.LoopAfter
+		t.base += t.profile.Every
 		t.next = 0
 	}
 	p.sim.At(max(p.sim.Now(), t.base+points[t.next].At), p, arg)

@@ -24,7 +24,7 @@ type Router struct {
 	links     []sim.LinkSpec
 	ways      []way
 	hops      []int32 // links of all ways, one after the other
-	loopback  int32   // link
+	loopback  int32   // link; -1 for that of the simulation
 	firstHost sim.HostID
 	firstLink sim.LinkID
 
@@ -37,15 +37,15 @@ type Router struct {
 
 // zone is a zone as the router sees it. Its children are known by their slots.
 type zone struct {
-	routing  Routing
-	point    int32
-	depth    int32
-	size     int32   // number of children
-	edges    edges   // declared ways from child to child
-	bypass   edges   // and from any point inside to any other; here by point
-	stars    []arms
-	places   []Coordinates // of a Vivaldi zone's children; NaN if they have none
-	paths    paths
+	routing Routing
+	point   int32
+	depth   int32
+	size    int32 // number of children
+	edges   edges // declared ways from child to child
+	bypass  edges // and from any point inside to any other; here by point
+	stars   []arms
+	places  []Coordinates // of a Vivaldi zone's children; NaN if they have none
+	paths   paths
 }
 
 // arms are the ways from a child of a Star to its centre and back, and to
@@ -64,7 +64,9 @@ type edges []edge
 
 type edge struct{ from, to, way int32 }
 
-func (e edge) compare(f edge) int { return cmp.Or(cmp.Compare(e.from, f.from), cmp.Compare(e.to, f.to)) }
+func (e edge) compare(f edge) int {
+	return cmp.Or(cmp.Compare(e.from, f.from), cmp.Compare(e.to, f.to))
+}
 
 // find returns the way between two ends, or -1.
 func (e edges) find(from, to int32) int32 {
@@ -101,19 +103,18 @@ func (r *Router) Route(source, target sim.HostID, links []sim.LinkID) ([]sim.Lin
 	return w.links, err
 }
 
-// Distance returns the latency from source to target beyond that of the
-// links: that of Vivaldi zones. It is 0 if there is no route.
-func (r *Router) Distance(source, target sim.HostID) sim.Seconds {
+// farRouter is a Router with Vivaldi zones. It is a [sim.FarRouter].
+type farRouter struct{ *Router }
+
+// Distance returns the latency of Vivaldi zones on the way.
+func (r farRouter) Distance(source, target sim.HostID) sim.Seconds {
 	var room [64]sim.LinkID
-	w, err := r.walk(source, target, room[:0])
-	if err != nil {
-		return 0
-	}
+	w, _ := r.walk(source, target, room[:0])
 	return w.distance
 }
 
-// Far reports whether any route has a [Router.Distance].
-func (r *Router) Far() bool {
+// far reports whether any route may be longer than its links.
+func (r *Router) far() bool {
 	return slices.ContainsFunc(r.zones, func(z zone) bool { return z.routing == Vivaldi })
 }
 
@@ -259,7 +260,7 @@ func (w *walk) itself(a int32) bool {
 	}
 	if self >= 0 {
 		w.take(self)
-	} else {
+	} else if r.loopback >= 0 {
 		w.links = append(w.links, r.firstLink+sim.LinkID(r.loopback))
 	}
 	return true

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +29,8 @@ func ParseXML(name string, text []byte, files fs.FS) (*Platform, error) {
 
 func parseXML(name string, text []byte, files fs.FS, most int) (*Platform, error) {
 	x := &xmlReader{
-		platform: New("_world_", Full), files: files, decoder: xml.NewDecoder(bytes.NewReader(text)),
-		read: map[string]*Profile{}, traces: map[string]*Profile{},
+		platform: New("_world_", Full), profiles: profiles{files: files},
+		decoder: xml.NewDecoder(bytes.NewReader(text)), traces: map[string]*Profile{},
 	}
 	x.platform.most = most
 	x.platform.at.file = name
@@ -67,10 +66,9 @@ func charset(name string, input io.Reader) (io.Reader, error) {
 type xmlReader struct {
 	platform *Platform
 	decoder  *xml.Decoder
-	files    fs.FS
+	profiles profiles
 	depth    int
-	read     map[string]*Profile // by the name of the file
-	traces   map[string]*Profile // by the id of the element
+	traces   map[string]*Profile // by their id
 }
 
 // grammar says which attributes and children an element may have. A
@@ -261,12 +259,7 @@ func (x *xmlReader) document() error {
 	if _, _, err := x.next(&element{file: x.platform.at.file, line: 1}, ""); err != nil {
 		return err
 	}
-	if c := x.platform.network; c.loopbackBandwidth != nil {
-		x.platform.Loopback.Bandwidth = sim.Bandwidth(*c.loopbackBandwidth)
-	}
-	if c := x.platform.network; c.loopbackAt != nil {
-		x.platform.Loopback.Latency = sim.Seconds(*c.loopbackAt)
-	}
+	x.platform.Loopback = x.platform.network.loopback()
 	return nil
 }
 
@@ -626,12 +619,15 @@ func (x *xmlReader) trace(e *element) error {
 	if x.traces[id] != nil {
 		return e.wrong("", "there are two traces of that name")
 	}
-	loop := get(e, "periodicity", func(s string) (sim.Seconds, error) {
+	every := get(e, "periodicity", func(s string) (sim.Seconds, error) {
 		v, err := strconv.ParseFloat(s, 64)
-		return sim.Seconds(v), err
+		if err != nil || !finite(abs(v)) {
+			return 0, fmt.Errorf("%.80q is not a time in seconds", s)
+		}
+		return sim.Seconds(max(0, v)), nil
 	})
 	child, text, err := x.next(e, "")
-	if err != nil || child != nil {
+	if err != nil || child != nil || e.err != nil {
 		return err
 	}
 	x.depth--
@@ -640,38 +636,11 @@ func (x *xmlReader) trace(e *element) error {
 		return e.err
 	}
 	lines := strings.TrimRight(text, " \t\n")
-	x.traces[id], err = parseProfile(x.platform.at, id, lines, loop)
+	x.traces[id], err = parseProfile(x.platform.at, id, lines, every)
 	return err
 }
 
 // profile reads the file that an attribute names, if it does.
 func (x *xmlReader) profile(e *element, attribute string) *Profile {
-	name := e.text(attribute)
-	if name == "" || e.err != nil {
-		return nil
-	}
-	if p := x.read[name]; p != nil {
-		return p
-	}
-	file := path.Clean(name)
-	switch {
-	case x.files == nil:
-		e.err = e.wrong(attribute, "file %q can't be read: there is no folder to read it from", name)
-		return nil
-	case !fs.ValidPath(file):
-		e.err = e.wrong(attribute, "file %q is not in the folder of the platform, or below", name)
-		return nil
-	}
-	text, err := fs.ReadFile(x.files, file)
-	if err != nil {
-		e.err = e.wrong(attribute, "%w", err)
-		return nil
-	}
-	p, err := ParseProfile(name, string(text))
-	if err != nil {
-		e.err = err
-		return nil
-	}
-	x.read[name] = p
-	return p
+	return get(e, attribute, x.profiles.file)
 }
