@@ -12,27 +12,27 @@ import (
 
 // oneDisk returns a simulation with a host and a disk, and a place to note
 // when what ends.
-func oneDisk(t *testing.T, disk DiskSpec) (*Simulation, DiskID, *endings) {
+func oneDisk(t *testing.T, disk DiskSpec) (*Simulation, DiskID, *accessEndings) {
 	t.Helper()
 	s := New()
 	_, d := bootHost(t, s, 4, disk)
-	return s, d, &endings{}
+	return s, d, &accessEndings{}
 }
 
-// endings are the dates at which activities ended, by their argument.
-type endings []ending
+// accessEndings are the dates at which activities ended, by their argument.
+type accessEndings []accessEnding
 
-type ending struct {
+type accessEnding struct {
 	at  Seconds
 	arg uint64
 	err error
 }
 
-func (e *endings) Completed(now Seconds, arg uint64, err error) {
-	*e = append(*e, ending{now, arg, err})
+func (e *accessEndings) Completed(now Seconds, arg uint64, err error) {
+	*e = append(*e, accessEnding{now, arg, err})
 }
 
-func (e *endings) want(t *testing.T, want ...ending) {
+func (e *accessEndings) want(t *testing.T, want ...accessEnding) {
 	t.Helper()
 	if len(*e) != len(want) {
 		t.Fatalf("ended: %v, want %v", *e, want)
@@ -69,7 +69,7 @@ func TestAnAccessThatIsAloneHasAllOfTheDisk(t *testing.T) {
 	s.Call(20, func() { startAccess(t, s, AccessSpec{Disk: d, Write: true, Bytes: 1000, By: host}, ended, 2) })
 	s.Call(50, func() { startAccess(t, s, AccessSpec{Disk: d, Bytes: 0, By: host}, ended, 3) })
 	run(t, s, Forever)
-	ended.want(t, ending{10, 1, nil}, ending{40, 2, nil}, ending{50, 3, nil})
+	ended.want(t, accessEnding{10, 1, nil}, accessEnding{40, 2, nil}, accessEnding{50, 3, nil})
 }
 
 // A read and a write share the time of the disk: each takes twice as long while
@@ -92,7 +92,7 @@ func TestAReadAndAWriteShareTheTimeOfTheDisk(t *testing.T) {
 		}
 	})
 	run(t, s, Forever)
-	ended.want(t, ending{20, 1, nil}, ending{30, 2, nil}) // 10 s of the disk, and 20 s
+	ended.want(t, accessEnding{20, 1, nil}, accessEnding{30, 2, nil}) // 10 s of the disk, and 20 s
 }
 
 // n accesses to a hard disk get 1/(1+0.5(n-1)) of it together: ten of them take
@@ -126,7 +126,7 @@ func TestACapLeavesTheRestToTheOthers(t *testing.T) {
 	}
 	// 15 and three times 25 until 36 s, when the first has 360 left.
 	run(t, s, Forever)
-	ended.want(t, ending{36, 1, nil}, ending{36, 2, nil}, ending{36, 3, nil}, ending{60, 0, nil})
+	ended.want(t, accessEnding{36, 1, nil}, accessEnding{36, 2, nil}, accessEnding{36, 3, nil}, accessEnding{60, 0, nil})
 }
 
 func TestAnAccessIsSuspendedResumedAndCancelled(t *testing.T) {
@@ -152,7 +152,7 @@ func TestAnAccessIsSuspendedResumedAndCancelled(t *testing.T) {
 	})
 	s.Call(9, func() { check(s.CancelAccess(b)) }) // a has 800 left
 	run(t, s, Forever)
-	ended.want(t, ending{9, 2, ErrCancelled}, ending{17, 1, nil})
+	ended.want(t, accessEnding{9, 2, ErrCancelled}, accessEnding{17, 1, nil})
 	for name, err := range map[string]error{
 		"suspend": s.SuspendAccess(a), "resume": s.ResumeAccess(b), "cancel": s.CancelAccess(a), "cancel of none": s.CancelAccess(Access{}),
 	} {
@@ -188,7 +188,7 @@ func TestAnAccessWaitsWithItsVMAndEndsWithIt(t *testing.T) {
 	s.Call(8, func() { must(s.Resume(vm)) })    // 900 and 700
 	s.Call(12, func() { must(s.Shutdown(vm)) }) // 600 for the others
 	run(t, s, Forever)
-	ended.want(t, ending{6, 4, ErrCancelled}, ending{12, 2, ErrVMGone}, ending{12, 0, ErrVMGone}, ending{24, 1, nil}, ending{24, 3, nil})
+	ended.want(t, accessEnding{6, 4, ErrCancelled}, accessEnding{12, 2, ErrVMGone}, accessEnding{12, 0, ErrVMGone}, accessEnding{24, 1, nil}, accessEnding{24, 3, nil})
 	if _, err := s.Access(AccessSpec{Disk: d, Bytes: 1, By: vm.Place()}, nil, 0); !errors.Is(err, ErrVMGone) {
 		t.Errorf("access by a VM that is off: %v, want %v", err, ErrVMGone)
 	}
@@ -221,7 +221,7 @@ func TestAccessesFailWithTheHostOfTheirDisk(t *testing.T) {
 		}
 	})
 	run(t, s, Forever)
-	ended.want(t, ending{5, 0, ErrHostOff}, ending{5, 1, ErrHostOff}, ending{5, 2, ErrHostOff}, ending{7, 9, nil})
+	ended.want(t, accessEnding{5, 0, ErrHostOff}, accessEnding{5, 1, ErrHostOff}, accessEnding{5, 2, ErrHostOff}, accessEnding{7, 9, nil})
 }
 
 func TestDisksRefuseWhatMakesNoSense(t *testing.T) {

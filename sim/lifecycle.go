@@ -61,8 +61,14 @@ func (s *Simulation) Start(id VMID) error { return s.toState("start", id, VMRunn
 // stand still. The error matches ErrVMState.
 func (s *Simulation) Suspend(id VMID) error { return s.toState("suspend", id, VMSuspended, VMRunning) }
 
-// Resume lets a suspended VM go on as it was. The error matches ErrVMState.
-func (s *Simulation) Resume(id VMID) error { return s.toState("resume", id, VMRunning, VMSuspended) }
+// Resume lets a suspended VM go on as it was. The error matches ErrVMState, or
+// ErrMigrating if it is its migration that has paused it, and will resume it.
+func (s *Simulation) Resume(id VMID) error {
+	if s.migrations.pausing(id) {
+		return fmt.Errorf("resume %s: %w", s.machines.vmName(id), ErrMigrating)
+	}
+	return s.toState("resume", id, VMRunning, VMSuspended)
+}
 
 // Shutdown ends a VM, at once; it may be started again. What runs in it, and
 // its flows, fail with ErrVMGone. The error matches ErrVMState if the VM is off
