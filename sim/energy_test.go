@@ -41,7 +41,7 @@ func TestAHostIsOffWhileItIsSwitched(t *testing.T) {
 	s := New()
 	h := addPowered(t, s, 2)
 	vm := addAsking(t, s, h, 8)
-	ended := &endings{}
+	ended := &accessEndings{}
 	look := func(at Seconds, on bool, phase Phase, draws Watts, used Consumption) {
 		s.Call(at, func() {
 			if s.IsOn(h) != on || s.Phase(h) != phase || s.Draw(h) != draws || s.Consumption(h) != used || s.Energy(h) != used.Total() {
@@ -86,14 +86,14 @@ func TestAHostIsOffWhileItIsSwitched(t *testing.T) {
 	look(40, false, ComingUp, 150, Consumption{950, 1050, 30, 3770})
 	look(130, true, Steady, 95, Consumption{1900, 1050, 30, 15770})
 	run(t, s, 200)
-	ended.want(t, ending{17, 1, nil}, ending{120, 2, nil})
+	ended.want(t, accessEnding{17, 1, nil}, accessEnding{120, 2, nil})
 }
 
 // TurnOn is at once, whatever is under way.
 func TestTurningOnEndsWhatIsUnderWay(t *testing.T) {
 	s := New()
 	h, g := addPowered(t, s, 2), addPowered(t, s, 2)
-	ended := &endings{}
+	ended := &accessEndings{}
 	must := func(err error) {
 		if err != nil {
 			t.Error(err)
@@ -107,7 +107,7 @@ func TestTurningOnEndsWhatIsUnderWay(t *testing.T) {
 		must(s.TurnOn(g))
 	})
 	run(t, s, 200)
-	ended.want(t, ending{4, 1, ErrCancelled}, ending{4, 2, nil})
+	ended.want(t, accessEnding{4, 1, ErrCancelled}, accessEnding{4, 2, nil})
 	for _, h := range []HostID{h, g} {
 		if !s.IsOn(h) || s.Phase(h) != Steady || s.Draw(h) != 95 || s.Consumption(h).Idle != 196*95 {
 			t.Errorf("on %v, phase %v, %v W, %+v", s.IsOn(h), s.Phase(h), s.Draw(h), s.Consumption(h))
