@@ -110,8 +110,8 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		if err := m.admits(v.host, m.vmData[id].memory, fmt.Sprintf("VM %q", m.vmData[id].name)); err != nil {
-			return err
+		if err := m.admits(v.host, m.vmData[id].memory, "it"); err != nil {
+			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
 		}
 	}
 	m.before(id.Place())

@@ -80,7 +80,31 @@ func replayEnergy(data []byte, law sim.Law, c *Comparison) error {
 	return err
 }
 
+// oneLink is a network whose hosts share a link.
+type oneLink sim.LinkID
+
+func (l oneLink) Route(source, target sim.HostID, links []sim.LinkID) ([]sim.LinkID, error) {
+	if source == target {
+		return links, nil
+	}
+	return append(links, sim.LinkID(l)), nil
+}
+
+// migratableVM gives a VM the memory that all those of these cases have, and
+// lets it write to a quarter of what the link carries when it computes on a full
+// core.
+func migratableVM(v sim.VMSpec) sim.VMSpec {
+	v.Memory, v.WorkingSet = 1<<30, 900<<20
+	v.MigrationSpeed, v.DirtyRate = 125e6, 0.25*125e6
+	return v
+}
+
 func (r *energyReplay) build() error {
+	link, err := r.AddLink(sim.LinkSpec{Name: "link", Bandwidth: 125e6, Latency: 100e-6})
+	if err != nil {
+		return err
+	}
+	r.SetRouter(oneLink(link))
 	for _, h := range r.c.Hosts {
 		power, err := sim.ParsePower(h.PerState, h.WhenOff)
 		if err != nil {
@@ -97,7 +121,7 @@ func (r *energyReplay) build() error {
 		if !ok {
 			return fmt.Errorf("VM %s: there is no host %q", v.Name, v.Host)
 		}
-		id, err := r.AddVM(sim.VMSpec{Name: v.Name, Host: host, VCPUs: v.Cores})
+		id, err := r.AddVM(migratableVM(sim.VMSpec{Name: v.Name, Host: host, VCPUs: v.Cores}))
 		if err != nil {
 			return err
 		}
@@ -151,8 +175,18 @@ func (r *energyReplay) operate(i int) error {
 		return r.Resume(vm)
 	case op.Op == "vm_bound" && isVM:
 		return r.SetVMCap(vm, sim.Speed(op.Value))
+	case op.Op == "vm_migrate" && isVM:
+		return r.migrate(vm, op.Dest)
 	}
 	return fmt.Errorf("operation %q of %q is unknown", op.Op, op.Target)
+}
+
+func (r *energyReplay) migrate(vm sim.VMID, dest string) error {
+	to, ok := r.hosts[dest]
+	if !ok {
+		return fmt.Errorf("migration: there is no host %q", dest)
+	}
+	return r.Migrate(vm, to, sim.MigrationPolicy{}, func(m sim.Migration) { r.must(m.Err) })
 }
 
 func (r *energyReplay) start(i int) error {

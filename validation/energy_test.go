@@ -15,9 +15,6 @@ func TestEnergyIsThatOfThePeer(t *testing.T) {
 		t.Fatalf("files %v, error %v", files, err)
 	}
 	for _, file := range files {
-		if path.Base(file) == "migration.json" {
-			continue // needs migrations
-		}
 		name := strings.TrimSuffix(path.Base(file), ".json")
 		data, err := fs.ReadFile(Cases(), file)
 		if err != nil {
