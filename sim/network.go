@@ -16,6 +16,7 @@ import (
 type network struct {
 	sim    *Simulation
 	router Router
+	far    FarRouter // the router, if it is one
 
 	links  []link
 	flows  []flow  // slots
@@ -24,6 +25,10 @@ type network struct {
 	atHost chains  // ends of flows by host
 	ofVM   chains  // ends of flows by VM, for those that have any
 	sharing
+
+	// For check:
+	touched []LinkID
+	filled  []filled
 }
 
 // The implicit way of a host to itself, if the router has no other.

@@ -9,7 +9,6 @@ import (
 	"github.com/dvms-project/dvms/sim"
 )
 
-
 // netCase is a case of folder net: flows over links, and when they arrive.
 type netCase struct {
 	Hosts []string  `json:"hosts"`
