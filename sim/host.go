@@ -34,7 +34,7 @@ type host struct {
 	cores          int32
 	pstate         int32
 	execs          int32 // those on the host itself; see exec
-	pinned         int32    // how many of vms are pinned to cores
+	pinned         int32 // how many of vms are pinned to cores
 	off            bool
 	touched        bool // it is to be checked; see Settings.Check
 }
