@@ -80,7 +80,9 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 	part := max(min(end/fewestParts, longestPart), 1)
 	for until := time.Duration(0); until < end; {
 		until = min(until+part, end)
-		w.sim.Run(until)
+		if err := w.sim.Run(sim.Of(until)); err != nil {
+			return Stats{}, err
+		}
 		if progress != nil {
 			progress(Progress{until, w.sim.Events()})
 		}

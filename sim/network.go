@@ -1,64 +1,76 @@
 package sim
 
-// LinkID is the index of a link: 0 for the first one added, and so on.
-type LinkID int32
-
-// Policy says how a link is shared.
-type Policy uint8
-
-const (
-	Shared  Policy = iota // all flows over it together get its bandwidth
-	FatPipe               // each flow over it gets its bandwidth
+import (
+	"fmt"
+	"math"
 )
 
-// LinkSpec describes a link, in one direction or in both: a split-duplex link
-// is two of them.
-type LinkSpec struct {
-	Name      string
-	Bandwidth Bandwidth
-	Latency   Seconds
-	Policy    Policy
+// network is the links, the flows over them, and the routes.
+//
+// A flow first waits for the latency of its route, and then sends. While it
+// sends it has a rate x, and the rates of all flows are weighted max-min fair:
+// with the penalty p of a flow, no flow can get a higher level x*p without
+// taking from one whose level is as low or lower. A flow of weight w takes w*x
+// of a link; what arrives is x times the bandwidth factor of the model. When
+// something changes, [network.share] gives new rates to those it affects.
+type network struct {
+	sim    *Simulation
+	router Router
+	far    FarRouter // the router, if it is one
+
+	links  []link
+	flows  []flow  // slots
+	shares []share // of the flow in the same slot
+	free   []int32 // slots
+	atHost chains  // ends of flows by host
+	ofVM   chains  // ends of flows by VM, for those that have any
+	sharing
+
+	// For check:
+	touched []LinkID
+	filled  []filled
 }
 
-// Router knows the way between hosts.
-type Router interface {
-	// Route appends the links from source to target to links. Source and
-	// target may be the same host. An error says why there is no route.
-	Route(source, target HostID, links []LinkID) ([]LinkID, error)
+// The implicit way of a host to itself, if the router has no other.
+const loopback Bandwidth = 10e9
+
+// backWeight is the weight of a flow on its way back: that of its
+// acknowledgements.
+const backWeight = 0.05
+
+// validate says what makes no sense in a model.
+func (m NetworkModel) validate() error {
+	for _, c := range []struct {
+		name  string
+		value float64
+		least float64
+	}{
+		{"latency factor", m.LatencyFactor, 0},
+		{"bandwidth factor", m.BandwidthFactor, math.SmallestNonzeroFloat64},
+		{"weight S", m.WeightS, 0},
+		{"gamma", m.Gamma, 0},
+	} {
+		switch {
+		case !(c.value >= 0) || math.IsInf(c.value, 1):
+			return fmt.Errorf("%s %v must be finite and not negative", c.name, c.value)
+		case c.value < c.least:
+			return fmt.Errorf("%s must not be 0", c.name)
+		}
+	}
+	return nil
 }
 
-// Flow names a flow. The zero Flow names none.
-type Flow struct {
-	slot int32
-	seq  uint32
+// constrains reports whether a link is a constraint that ties the rates of its
+// flows to each other. A fat pipe only caps each of them, except in the
+// original law.
+func (n *network) constrains(l LinkID) bool {
+	return n.links[l].policy == Shared || n.sim.settings.Law == Original
 }
 
-// FlowSpec describes a flow.
-type FlowSpec struct {
-	From, To Place
-	Bytes    Bytes
-	Cap      Bandwidth // 0 means none
+// known returns an error if there is no such link.
+func (n *network) known(l LinkID) error {
+	if l < 0 || int(l) >= len(n.links) {
+		return fmt.Errorf("link %d is none of the %d links", l, len(n.links))
+	}
+	return nil
 }
-
-type network struct{ sim *Simulation }
-
-func (m NetworkModel) validate() error { return nil } // stub
-
-func (s *Simulation) AddLink(spec LinkSpec) (LinkID, error)                         { panic("stub") }
-func (s *Simulation) SetRouter(r Router)                                            { panic("stub") }
-func (s *Simulation) Links() int                                                    { panic("stub") }
-func (s *Simulation) Link(l LinkID) LinkSpec                                        { panic("stub") } // as it is now
-func (s *Simulation) SetBandwidth(l LinkID, b Bandwidth) error                      { panic("stub") }
-func (s *Simulation) SetLatency(l LinkID, t Seconds) error                          { panic("stub") }
-func (s *Simulation) SwitchLink(l LinkID, on bool) error                            { panic("stub") }
-func (s *Simulation) LinkLoad(l LinkID) Bandwidth                                   { panic("stub") }
-func (s *Simulation) Send(spec FlowSpec, done Completion, arg uint64) (Flow, error) { panic("stub") }
-func (s *Simulation) SuspendFlow(f Flow) error                                      { panic("stub") }
-func (s *Simulation) ResumeFlow(f Flow) error                                       { panic("stub") }
-func (s *Simulation) CancelFlow(f Flow) error                                       { panic("stub") }
-func (s *Simulation) FlowRemaining(f Flow) float64                                  { panic("stub") } // bytes
-func (s *Simulation) FlowRate(f Flow) Bandwidth                                     { panic("stub") }
-
-func (n *network) vmChanged(id VMID, from, to VMState) {}
-func (n *network) vmMoved(id VMID, from HostID)        {}
-func (n *network) hostSwitched(h HostID, on bool)      {}

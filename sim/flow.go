@@ -1,0 +1,582 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+)
+
+// Flow names a flow. The zero Flow names none.
+type Flow struct {
+	slot int32
+	seq  uint32
+}
+
+// FlowSpec describes a flow.
+type FlowSpec struct {
+	From, To Place
+	Bytes    Bytes     // 0 or more; 0 takes the latency only
+	Cap      Bandwidth // the most that arrives per second; 0 means none
+}
+
+// flow is one flow, or a free slot.
+type flow struct {
+	hops     []hop // the links on its way there, then those that are only on its way back
+	left     float64
+	cap      float64   // of its rate by the user and, in the original law, by the links as they were; infinite if none
+	since    Seconds   // the date of left
+	wait     Seconds   // how long it waits yet, while it is waiting and held
+	due      Seconds   // when its waiting ends
+	distance Seconds   // the latency of its way beyond that of the links
+	ends     [2]HostID // the hosts of its source and its target
+	from, to Place
+	timer    Timer
+	done     Completion
+	arg      uint64
+	err      error // why it failed
+	seq      uint32
+	phase    phase
+	held     held
+	loopback bool
+	demoted  bool // it was resumed under the original law
+}
+
+type phase uint8
+
+const (
+	flowUnused  phase = iota
+	flowWaiting       // for the latency of its way
+	flowSending
+	flowFailed // its completion is to be told
+	flowOver   // its completion is being told
+)
+
+// held says who holds a flow up. One that nobody holds goes on.
+type held uint8
+
+const (
+	byUser   held = 1 << iota
+	bySource      // the VM that it comes from
+	byTarget      // the VM that it goes to
+)
+
+// Send sends bytes from one place to another. The completion, if there is one,
+// is told when the last byte has arrived, or that the flow has failed: it was
+// cancelled, a link on its way or a host at its ends was switched off, the VM
+// it comes from or goes to was shut down or destroyed, or has moved to where no
+// route leads.
+//
+// A flow from or to a VM that is suspended, is being saved or is saved is held
+// up until the VM runs again. It takes a new way when the VM moves; in the
+// original law it keeps its own.
+//
+// The error says what makes no sense, or matches ErrHostOff, ErrVMGone,
+// ErrNoRoute or ErrLinkOff; then there is no flow, and nobody is told.
+func (s *Simulation) Send(spec FlowSpec, done Completion, arg uint64) (Flow, error) {
+	n := &s.network
+	ends, held, err := n.ends(&spec)
+	if err != nil {
+		return Flow{}, fmt.Errorf("flow: %w", err)
+	}
+	i := n.slot()
+	if err := n.find(i, ends[0], ends[1]); err != nil {
+		n.release(i)
+		return Flow{}, fmt.Errorf("flow: %w", err)
+	}
+	f := &n.flows[i]
+	f.left, f.since = float64(spec.Bytes), s.now
+	f.from, f.to, f.ends = spec.From, spec.To, ends
+	f.done, f.arg = done, arg
+	f.held, f.phase = held, flowWaiting
+	f.cap = n.userCap(f, spec.Cap)
+	n.cross(i)
+	n.tie(i)
+	n.launch(i)
+	return Flow{i, f.seq}, nil
+}
+
+// userCap is the cap of a flow that does not follow its links.
+func (n *network) userCap(f *flow, user Bandwidth) float64 {
+	most := math.Inf(1)
+	if user > 0 {
+		most = float64(user) / n.sim.settings.Network.BandwidthFactor
+	}
+	if n.sim.settings.Law == Original {
+		for _, h := range f.hops {
+			if h.forward > 0 {
+				most = min(most, float64(n.links[h.link].bandwidth))
+			}
+		}
+	}
+	return most
+}
+
+// launch starts the first phase of a flow.
+func (n *network) launch(i int32) {
+	f := &n.flows[i]
+	f.wait = Seconds(n.sim.settings.Network.LatencyFactor * float64(n.latency(f)))
+	if f.held == 0 {
+		n.proceed(i)
+		n.share()
+	}
+}
+
+// proceed lets a waiting flow that nobody holds up wait on, or send if its
+// waiting is over.
+func (n *network) proceed(i int32) {
+	f := &n.flows[i]
+	if f.wait > 0 || f.left == 0 {
+		f.due = n.sim.now + f.wait
+		f.timer = n.sim.At(f.due, n, uint64(i))
+		return
+	}
+	f.phase = flowSending
+	n.start(i)
+}
+
+// start makes a flow in phase sending send.
+func (n *network) start(i int32) {
+	n.flows[i].since = n.sim.now
+	n.shares[i] = share{bottleneck: none}
+	n.weigh(i)
+	n.activate(i)
+	n.changedFlow(i)
+}
+
+// halt is the opposite of start.
+func (n *network) halt(i int32) {
+	f := &n.flows[i]
+	n.advance(i)
+	n.sim.Cancel(f.timer)
+	f.timer = Timer{}
+	n.shares[i] = share{}
+	n.deactivate(i)
+	n.changedWay(i)
+}
+
+// changedWay says that the links of a flow have other flows, or others of its
+// weight, than when rates were last given.
+func (n *network) changedWay(i int32) {
+	for k := range n.flows[i].hops {
+		if l := n.flows[i].hops[k].link; n.constrains(l) {
+			n.changed = append(n.changed, l)
+		}
+	}
+}
+
+// changedFlow says that a flow sends now, or has another penalty or cap.
+func (n *network) changedFlow(i int32) {
+	n.changedFlows = append(n.changedFlows, i)
+	n.changedWay(i)
+}
+
+// Handle is the end of a phase of flow i.
+func (n *network) Handle(now Seconds, i uint64) {
+	f := &n.flows[i]
+	if f.phase == flowWaiting && f.left > 0 {
+		f.wait, f.phase = 0, flowSending
+		n.start(int32(i))
+		n.share()
+		return
+	}
+	if f.phase != flowFailed {
+		f.left = 0
+		n.leave(int32(i))
+		n.share()
+	}
+	f.phase = flowOver
+	if done, arg, err := f.done, f.arg, f.err; done != nil {
+		done.Completed(now, arg, err)
+	}
+	n.release(int32(i))
+}
+
+// leave takes a flow out of the network.
+func (n *network) leave(i int32) {
+	f := &n.flows[i]
+	switch {
+	case f.phase == flowSending && f.held == 0:
+		n.halt(i)
+	case f.phase == flowWaiting:
+		n.sim.Cancel(f.timer)
+	}
+	n.uncross(i)
+	n.untie(i)
+	f.hops = f.hops[:0]
+}
+
+// fail takes a flow out of the network; its completion is told in an event of
+// its own. The caller shares afterwards.
+func (n *network) fail(i int32, err error) {
+	n.leave(i)
+	f := &n.flows[i]
+	f.phase, f.err = flowFailed, err
+	f.timer = n.sim.At(n.sim.now, n, uint64(i))
+}
+
+// hold holds a flow up.
+func (n *network) hold(i int32, by held) {
+	f := &n.flows[i]
+	if f.held == 0 {
+		if f.phase == flowSending {
+			n.halt(i)
+		} else {
+			f.wait = max(0, f.due-n.sim.now)
+			n.sim.Cancel(f.timer)
+		}
+	}
+	f.held |= by
+}
+
+// let takes a hold back. The flow goes on if it was the last one.
+func (n *network) let(i int32, by held) {
+	f := &n.flows[i]
+	if f.held&by == 0 {
+		return
+	}
+	if f.held &^= by; f.held != 0 {
+		return
+	}
+	// In SimGrid, suspending and resuming use different copies of the penalty.
+	f.demoted = true
+	if f.phase == flowSending {
+		n.start(i)
+	} else {
+		n.proceed(i)
+	}
+}
+
+// SuspendFlow holds a flow up until it is resumed. Holding it up once more
+// changes nothing. A flow that has ended is an error that matches ErrOver.
+func (s *Simulation) SuspendFlow(f Flow) error {
+	n := &s.network
+	if !n.alive(f) {
+		return fmt.Errorf("suspend a flow: %w", ErrOver)
+	}
+	n.hold(f.slot, byUser)
+	n.share()
+	return nil
+}
+
+// ResumeFlow lets a flow go on that was held up by SuspendFlow. Others may
+// still hold it up: a VM at one of its ends. A flow that has ended is an error
+// that matches ErrOver.
+func (s *Simulation) ResumeFlow(f Flow) error {
+	n := &s.network
+	if !n.alive(f) {
+		return fmt.Errorf("resume a flow: %w", ErrOver)
+	}
+	n.let(f.slot, byUser)
+	n.share()
+	return nil
+}
+
+// CancelFlow ends a flow. Its completion gets ErrCancelled, in an event of its
+// own. A flow that has ended is an error that matches ErrOver.
+func (s *Simulation) CancelFlow(f Flow) error {
+	n := &s.network
+	if !n.alive(f) {
+		return fmt.Errorf("cancel a flow: %w", ErrOver)
+	}
+	n.fail(f.slot, ErrCancelled)
+	n.share()
+	return nil
+}
+
+// FlowRemaining returns how many bytes of a flow have not arrived yet. That of
+// one that has failed can be asked until its completion has returned; later,
+// and if all have arrived, it is 0.
+func (s *Simulation) FlowRemaining(f Flow) float64 {
+	n := &s.network
+	if !n.names(f) {
+		return 0
+	}
+	at := &n.flows[f.slot]
+	if at.phase != flowSending || at.held != 0 || s.now == at.since {
+		return at.left
+	}
+	return max(0, at.left-float64(n.arrival(f.slot)*float64(s.now-at.since)))
+}
+
+// FlowRate returns how much of a flow arrives per second. It is 0 while the
+// flow waits for the latency of its way or is held up, and when it is over. It
+// is infinite for one that nothing limits, until it arrives in the same moment.
+func (s *Simulation) FlowRate(f Flow) Bandwidth {
+	n := &s.network
+	if !n.alive(f) {
+		return 0
+	}
+	return Bandwidth(n.arrival(f.slot))
+}
+
+// names reports whether a name is that of the flow that is in its slot now.
+func (n *network) names(f Flow) bool {
+	return f.seq != 0 && int(f.slot) < len(n.flows) && n.flows[f.slot].seq == f.seq
+}
+
+// alive reports whether a flow has not ended.
+func (n *network) alive(f Flow) bool {
+	if !n.names(f) {
+		return false
+	}
+	p := n.flows[f.slot].phase
+	return p == flowWaiting || p == flowSending
+}
+
+// arrival is what arrives of a flow per second.
+func (n *network) arrival(i int32) float64 {
+	return n.shares[i].rate * n.sim.settings.Network.BandwidthFactor
+}
+
+// advance accounts for what has arrived of a flow that sends.
+func (n *network) advance(i int32) {
+	f := &n.flows[i]
+	if dt := float64(n.sim.now - f.since); dt > 0 {
+		f.left = max(0, f.left-float64(n.arrival(i)*dt))
+		f.since = n.sim.now
+	}
+}
+
+// reschedule plans the end of a flow that sends, at its present rate.
+func (n *network) reschedule(i int32) {
+	f := &n.flows[i]
+	n.sim.Cancel(f.timer)
+	at := n.sim.now
+	if f.left > 0 {
+		at += Seconds(f.left / n.arrival(i))
+	}
+	f.timer = n.sim.At(at, n, uint64(i))
+}
+
+// weigh gives a flow its penalty and cap, by its links as they are now.
+func (n *network) weigh(i int32) {
+	f, s := &n.flows[i], &n.shares[i]
+	model, law := &n.sim.settings.Network, n.sim.settings.Law
+	s.cap = f.cap
+	if f.loopback {
+		s.cap = min(s.cap, float64(loopback))
+	}
+	d := float64(n.latency(f))
+	if d > 0 && model.Gamma > 0 {
+		s.cap = min(s.cap, model.Gamma/(2*d))
+	}
+	if law == Right {
+		for _, h := range f.hops {
+			if l := &n.links[h.link]; l.policy == FatPipe {
+				s.cap = min(s.cap, float64(l.bandwidth)/h.weight)
+			}
+		}
+	}
+	s.penalty = n.penalty(f, d)
+}
+
+// penalty is the latency d of a flow's way, and for each link what it takes to
+// send weight S over it: as with TCP, flows over long ways get less. Without
+// latency it is 1. In the original law, so it is after the flow was resumed.
+func (n *network) penalty(f *flow, d float64) float64 {
+	if d == 0 || f.demoted && n.sim.settings.Law == Original {
+		return 1
+	}
+	p := d
+	if s := n.sim.settings.Network.WeightS; s > 0 {
+		for _, h := range f.hops {
+			p += float64(float64(h.forward) * s / float64(n.links[h.link].bandwidth))
+		}
+	}
+	return p
+}
+
+// latency is that of the way of a flow.
+func (n *network) latency(f *flow) Seconds {
+	d := f.distance
+	for _, h := range f.hops {
+		d += Seconds(float64(h.forward) * float64(n.links[h.link].latency))
+	}
+	return d
+}
+
+// slot returns a slot for a flow.
+func (n *network) slot() int32 {
+	if last := len(n.free) - 1; last >= 0 {
+		i := n.free[last]
+		n.free = n.free[:last]
+		return i
+	}
+	n.flows = append(n.flows, flow{seq: 1})
+	n.shares = append(n.shares, share{})
+	return int32(len(n.flows) - 1)
+}
+
+// release gives a slot back. Names of the flow that was in it are void.
+func (n *network) release(i int32) {
+	f := &n.flows[i]
+	*f = flow{hops: f.hops[:0], seq: f.seq + 1}
+	if f.seq == 0 {
+		f.seq = 1
+	}
+	n.free = append(n.free, i)
+}
+
+// ends checks a description and returns the hosts at the ends of the flow, and
+// who holds it up from the start.
+func (n *network) ends(spec *FlowSpec) (hosts [2]HostID, by held, err error) {
+	if spec.Bytes < 0 {
+		return hosts, 0, fmt.Errorf("%d bytes are less than none", spec.Bytes)
+	}
+	if !(spec.Cap >= 0) || math.IsInf(float64(spec.Cap), 1) {
+		return hosts, 0, fmt.Errorf("cap %v B/s must be finite and not negative; 0 means none", float64(spec.Cap))
+	}
+	for k, p := range [2]Place{spec.From, spec.To} {
+		host, stopped, err := n.whereabouts(p)
+		if err != nil {
+			return hosts, 0, fmt.Errorf("%s %w", [2]string{"from", "to"}[k], err)
+		}
+		if hosts[k] = host; stopped {
+			by |= bySource << k
+		}
+	}
+	return hosts, by, nil
+}
+
+// whereabouts returns the host of a place, and whether it is a VM that sends
+// and receives nothing for now.
+func (n *network) whereabouts(p Place) (host HostID, stopped bool, err error) {
+	s := n.sim
+	if vm, ok := p.VM(); ok {
+		if vm < 0 || int(vm) >= s.VMs() {
+			return 0, false, fmt.Errorf("VM %d, which is none of the %d VMs", vm, s.VMs())
+		}
+		state := s.State(vm)
+		if gone(state) {
+			return 0, false, fmt.Errorf("VM %q: %w", s.VM(vm).Name, ErrVMGone)
+		}
+		stopped = stops(state)
+	}
+	host = s.HostAt(p)
+	if host < 0 || int(host) >= s.Hosts() {
+		return 0, false, fmt.Errorf("host %d, which is none of the %d hosts", host, s.Hosts())
+	}
+	if !s.IsOn(host) {
+		return 0, false, fmt.Errorf("host %q: %w", s.Host(host).Name, ErrHostOff)
+	}
+	return host, stopped, nil
+}
+
+// gone reports whether a VM in this state ends its flows.
+func gone(state VMState) bool { return state == VMOff || state == VMDestroyed }
+
+// stops reports whether a VM in this state holds its flows up.
+func stops(state VMState) bool {
+	switch state {
+	case VMSuspended, VMSaving, VMSaved, VMRestoring:
+		return true
+	}
+	return false
+}
+
+// vmChanged holds up the flows of a VM that does not run, lets them go on when
+// it does, and ends them when it is gone.
+func (n *network) vmChanged(id VMID, from, to VMState) {
+	first := n.ofVM.head(int32(id))
+	if first == none {
+		return
+	}
+	switch {
+	case gone(to):
+		err := fmt.Errorf("VM %q: %w", n.sim.VM(id).Name, ErrVMGone)
+		if host := n.sim.HostOf(id); !n.sim.IsOn(host) {
+			err = fmt.Errorf("host %q: %w", n.sim.Host(host).Name, ErrHostOff)
+		}
+		for end := first; end != none; end = n.ofVM.head(int32(id)) {
+			n.fail(end/2, err)
+		}
+	case stops(to) && !stops(from):
+		for end := first; end != none; end = n.ofVM.after(int32(id), end) {
+			n.hold(end/2, bySource<<(end%2))
+		}
+	case stops(from) && !stops(to):
+		for end := first; end != none; end = n.ofVM.after(int32(id), end) {
+			n.let(end/2, bySource<<(end%2))
+		}
+	}
+	n.share()
+}
+
+// vmMoved gives the flows of a VM the way from or to its new host. In the
+// original law they keep the way they have.
+func (n *network) vmMoved(id VMID, _ HostID) {
+	host := n.sim.HostOf(id)
+	for end := n.ofVM.head(int32(id)); end != none; end = n.ofVM.after(int32(id), end) {
+		at := &n.flows[end/2].ends[end%2]
+		n.atHost.remove(int32(*at), end)
+		n.atHost.add(int32(host), end)
+		*at = host
+	}
+	if n.sim.settings.Law == Original {
+		return
+	}
+	for end := n.ofVM.head(int32(id)); end != none; {
+		i, next := end/2, n.ofVM.after(int32(id), end)
+		if next != none && next/2 == i { // from the VM to itself
+			next = n.ofVM.after(int32(id), next)
+		}
+		n.reroute(i)
+		end = next
+	}
+	n.share()
+}
+
+// reroute gives a flow the way between its hosts. It does not wait for the
+// latency again.
+func (n *network) reroute(i int32) {
+	f := &n.flows[i]
+	active := f.phase == flowSending && f.held == 0
+	if active {
+		n.halt(i)
+	}
+	n.uncross(i)
+	if err := n.find(i, f.ends[0], f.ends[1]); err != nil {
+		n.sim.Cancel(f.timer)
+		f.phase = flowWaiting // it sends no more
+		n.fail(i, err)
+		return
+	}
+	n.cross(i)
+	if active {
+		n.start(i)
+	}
+}
+
+// hostSwitched ends the flows from and to a host that is switched off.
+func (n *network) hostSwitched(h HostID, on bool) {
+	if on || n.atHost.head(int32(h)) == none {
+		return
+	}
+	err := fmt.Errorf("host %q: %w", n.sim.Host(h).Name, ErrHostOff)
+	for end := n.atHost.head(int32(h)); end != none; end = n.atHost.head(int32(h)) {
+		n.fail(end/2, err)
+	}
+	n.share()
+}
+
+// tie puts the ends of a flow into the chains of their hosts and VMs.
+func (n *network) tie(i int32) {
+	f := &n.flows[i]
+	for k, p := range [2]Place{f.from, f.to} {
+		end := 2*i + int32(k)
+		n.atHost.add(int32(f.ends[k]), end)
+		if vm, ok := p.VM(); ok {
+			n.ofVM.add(int32(vm), end)
+		}
+	}
+}
+
+func (n *network) untie(i int32) {
+	f := &n.flows[i]
+	for k, p := range [2]Place{f.from, f.to} {
+		end := 2*i + int32(k)
+		n.atHost.remove(int32(f.ends[k]), end)
+		if vm, ok := p.VM(); ok {
+			n.ofVM.remove(int32(vm), end)
+		}
+	}
+}
