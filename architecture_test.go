@@ -37,7 +37,8 @@ var layers = []struct {
 	{"platform", []string{"cluster", "internal/settings", "internal/spell", "sim"}, "a platform is hosts and links, whoever uses them"},
 	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
 	{"report", []string{"cluster", "trace"}, "a report is made from traces alone"},
-	{"bench", []string{"cluster", "placement", "plan", "plan/check", "rule", "snapshot"}, "what is measured is what the others use; how long it takes is for the caller to measure"},
+	{"validation", []string{"sim"}, "what the models predict does not depend on who uses them"},
+	{"bench", []string{"cluster", "placement", "plan", "plan/check", "rule", "sim", "snapshot"}, "what is measured is what the others use; how long it takes is for the caller to measure"},
 	{"batch", []string{"cluster", "internal/settings", "placement", "plan", "sim", "strategy"}, "it drives the decisions, and no other world does"},
 	{"internal/settings", []string{"internal/spell"}, "how a file is checked does not depend on what it sets"},
 	{"internal/spell", nil, "it knows words, not clusters"},
@@ -49,7 +50,7 @@ var layers = []struct {
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

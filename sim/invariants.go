@@ -19,6 +19,9 @@ func (m *machines) checkTouched() error {
 		if first == nil {
 			first = m.check(h)
 		}
+		if first == nil {
+			first = m.sim.energy.check(h)
+		}
 	}
 	m.touched = m.touched[:0]
 	return first

@@ -176,9 +176,14 @@ func (a *Activity) deliver(to *Activity) {
 }
 
 // near reports whether a message without bytes takes no time: between processes
-// that are on the same host and run.
+// that are on the same host and run, if that host reaches itself without links.
 func (s *Simulation) near(a, b Place) bool {
-	return s.HostAt(a) == s.HostAt(b) && s.runs(a) && s.runs(b)
+	h := s.HostAt(a)
+	if h != s.HostAt(b) || !s.runs(a) || !s.runs(b) {
+		return false
+	}
+	links, err := s.network.way(h, h)
+	return len(links) == 0 && err == nil
 }
 
 // runs reports whether a place is on and not suspended.

@@ -56,8 +56,10 @@ var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
 }{
-	"cpu": {replayCPU, 1e-9},
-	"net": {replayNet, 1e-9},
+	"cpu":       {replayCPU, 1e-9},
+	"energy":    {replayEnergy, 1e-9},
+	"migration": {replayMigration, 1e-7},
+	"net":       {replayNet, 1e-9},
 }
 
 // Folders returns the names of the folders whose cases can be replayed.
