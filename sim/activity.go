@@ -61,6 +61,19 @@ func (a *Activity) Payload() any {
 	return a.payload
 }
 
+// Exec returns the execution that the activity is, for instance to change its
+// priority, or the zero Exec.
+func (a *Activity) Exec() Exec { return a.exec }
+
+// Flow returns the flow of the activity, or the zero Flow if it has none or its
+// message is not on its way.
+func (a *Activity) Flow() Flow {
+	if a.kind == actReceive && a.peer != nil {
+		return a.peer.flow
+	}
+	return a.flow
+}
+
 // Remaining returns how much is left: bytes of a message, a transfer or an access,
 // work of an execution.
 func (a *Activity) Remaining() float64 {
@@ -73,12 +86,8 @@ func (a *Activity) Remaining() float64 {
 		return float64(a.proc.sim.ExecRemaining(a.exec))
 	case a.kind == actAccess:
 		return a.proc.sim.AccessRemaining(a.access)
-	case a.kind == actReceive:
-		return a.peer.Remaining()
-	case a.kind == actSend, a.kind == actTransfer:
-		return a.proc.sim.FlowRemaining(a.flow)
 	}
-	return 0
+	return a.proc.sim.FlowRemaining(a.Flow())
 }
 
 // Cancel ends the activity with ErrCancelled, which is also what the other end
@@ -108,10 +117,8 @@ func (a *Activity) pause(exec func(*Simulation, Exec) error, flow func(*Simulati
 		return exec(s, a.exec)
 	case a.kind == actAccess:
 		return access(s, a.access)
-	case a.kind == actReceive && !a.queued:
-		return flow(s, a.peer.flow)
-	case a.flow != Flow{}:
-		return flow(s, a.flow)
+	case a.Flow() != Flow{}:
+		return flow(s, a.Flow())
 	}
 	return fmt.Errorf("sim: %s: it has not begun", a.awaited())
 }
@@ -352,12 +359,9 @@ func (a *Activity) abort(cause error) {
 	if a.over || a.kind == actNone {
 		return
 	}
-	s, exec, flow, access, peer := a.proc.sim, a.exec, a.flow, a.access, a.peer
+	s, exec, flow, access, peer := a.proc.sim, a.exec, a.Flow(), a.access, a.peer
 	if a.queued {
 		a.mailbox.take(a)
-	}
-	if a.kind == actReceive && peer != nil {
-		flow = peer.flow
 	}
 	a.finish(cause)
 	if peer != nil {
