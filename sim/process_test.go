@@ -597,6 +597,7 @@ func TestWrongUseIsAnError(t *testing.T) {
 		refused("timeout that is no number", err, `process "p"`, "NaN")
 		_, err = p.WaitAny(1)
 		refused("waiting for nothing", err, `process "p"`)
+		refused("waiting in vain", p.Wait(&Activity{proc: &Process{sim: other}}), `process "p"`, "another simulation")
 		refused("execution of negative work", p.Execute(ExecSpec{Work: -1}))
 		_, err = p.StartExec(ExecSpec{Work: -1})
 		refused("execution of negative work", err)
