@@ -24,6 +24,7 @@ func TestExecutionsThatMakeNoSense(t *testing.T) {
 		{h.Place(), ExecSpec{Work: Work(math.NaN())}, []string{"NaN"}},
 		{h.Place(), ExecSpec{Work: Work(math.Inf(1))}, []string{"+Inf"}},
 		{h.Place(), ExecSpec{Work: math.MaxFloat64, Threads: 2}, []string{"+Inf"}},
+		{vm.Place(), ExecSpec{Priority: 1e-320}, []string{"a priority of 1e-320"}},
 		{vm.Place(), ExecSpec{Priority: -1}, []string{`VM "v" on host "a"`, "a priority of -1"}},
 		{vm.Place(), ExecSpec{Cap: Speed(math.Inf(1))}, []string{`VM "v"`, "a cap of +Inf"}},
 		{vm.Place(), ExecSpec{Threads: -1}, []string{`VM "v"`, "-1 threads"}},

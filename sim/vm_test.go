@@ -177,7 +177,7 @@ func TestMemoryIsNeverPromisedTwice(t *testing.T) {
 	w.must(w.setState(small, VMSaving))
 	w.must(w.setState(small, VMSaved))
 	w.must(w.promise(b, cluster.GiB))
-	says(t, w.setState(small, VMRestoring), ErrNoRoom, `VM "small" needs 1GiB`, "2GiB promised")
+	says(t, w.setState(small, VMRestoring), ErrNoRoom, `VM "small": it needs 1GiB`, "2GiB promised")
 	if w.State(small) != VMSaved {
 		t.Errorf("refused, it is %v", w.State(small))
 	}
