@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -113,8 +114,13 @@ func (c *compiler) name(z *Zone, next *counters) error {
 				if err := add(next.host, name, child.at); err != nil {
 					return err
 				}
-				c.change(hostSpeed, next.host, child.hosts.like.Availability)
-				c.change(hostState, next.host, child.hosts.like.State)
+				err := cmp.Or(
+					c.change(hostSpeed, next.host, child.hosts.like.Availability, child.at),
+					c.change(hostState, next.host, child.hosts.like.State, child.at),
+				)
+				if err != nil {
+					return err
+				}
 				next.host++
 			}
 		case child.router != nil:
@@ -223,16 +229,26 @@ func (c *compiler) single(l Link, name string, at place) (int32, error) {
 	id := int32(len(c.links))
 	c.named[name] = id
 	c.links = append(c.links, spec)
-	c.change(linkBandwidth, id, l.BandwidthOverTime)
-	c.change(linkLatency, id, l.LatencyOverTime)
-	c.change(linkState, id, l.State)
-	return id, nil
+	return id, cmp.Or(
+		c.change(linkBandwidth, id, l.BandwidthOverTime, at),
+		c.change(linkLatency, id, l.LatencyOverTime, at),
+		c.change(linkState, id, l.State, at),
+	)
 }
 
-func (c *compiler) change(a aspect, of int32, p *Profile) {
-	if p != nil {
-		c.changes = append(c.changes, change{a, of, p})
+// change adds what changes over time, if it does.
+func (c *compiler) change(a aspect, of int32, p *Profile, at place) error {
+	if p == nil {
+		return nil
 	}
+	for _, q := range p.Points {
+		low, high := a.limits()
+		if !(q.Value >= low && q.Value <= high) {
+			return at.err("profile %s: value %v at %v s is not from %v to %v", p.Name, q.Value, float64(q.At), low, high)
+		}
+	}
+	c.changes = append(c.changes, change{a, of, p})
+	return nil
 }
 
 // vary looks up what changes over time.
@@ -242,8 +258,7 @@ func (c *compiler) vary(v variation, at place) error {
 		if !known || c.kind(host) != "host" {
 			return at.err("there is no host %q%s", v.element, meant(v.element, c.points))
 		}
-		c.change(v.aspect, host, v.profile)
-		return nil
+		return c.change(v.aspect, host, v.profile, at)
 	}
 	names := []string{v.element}
 	if c.split[v.element] {
@@ -254,7 +269,9 @@ func (c *compiler) vary(v variation, at place) error {
 		if !known {
 			return at.err("there is no link %q%s", name, meant(name, c.named))
 		}
-		c.change(v.aspect, link, v.profile)
+		if err := c.change(v.aspect, link, v.profile, at); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -406,9 +423,8 @@ func (c *compiler) graph(z *Zone, into *zone) error {
 			return err
 		}
 		switch {
-		case e.from == e.to && c.kind(c.points[r.it.From]) == "zone":
-			// A zone's way to itself is never asked for; some files have them.
-			continue
+		case e.from == e.to && c.kind(c.points[r.it.From]) != "host":
+			return r.at.err("a route from %s %q to itself; only hosts have one", c.kind(c.points[r.it.From]), r.it.From)
 		case e.from == e.to || r.it.OneWay:
 			all = append(all, placedEdge{e, r})
 		default:
@@ -425,7 +441,7 @@ func (c *compiler) graph(z *Zone, into *zone) error {
 	case z.routing == Floyd:
 		into.floyd(c.Router)
 	case z.routing == Dijkstra:
-		into.paths.trees = make([][]int32, into.size)
+		into.paths = paths{trees: make([][]int32, into.size), room: roomForTrees}
 	}
 	return nil
 }

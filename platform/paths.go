@@ -9,11 +9,12 @@ type paths struct {
 	trees [][]int32 // by slot; nil if not computed
 	kept  []int32   // of Dijkstra: slots with a tree, the oldest first
 	next  int       // of kept to be replaced
+	room  int       // for trees to be kept, in entries
 }
 
-// keptTrees is the memory that the trees of a zone with Dijkstra routing may
-// take, in entries.
-const keptTrees = 1 << 24
+// roomForTrees is what the trees of a zone with Dijkstra routing may take, in
+// entries of 4 bytes.
+const roomForTrees = 1 << 24
 
 // path appends the shortest path from a, in child ca of the zone, to b, in
 // child cb.
@@ -48,7 +49,7 @@ func (w *walk) steps(zone *zone, tree []int32, from, to, a int32) (at int32, ok 
 // keep keeps a tree, and forgets the oldest if there are too many.
 func (z *zone) keep(from int32, tree []int32) {
 	p := &z.paths
-	if most := max(1, keptTrees/len(tree)); len(p.kept) < most {
+	if most := max(1, p.room/len(tree)); len(p.kept) < most {
 		p.kept = append(p.kept, from)
 	} else {
 		p.trees[p.kept[p.next]] = nil

@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -103,8 +104,8 @@ func (p *Profile) validate() error {
 			return err
 		}
 	}
-	if !finite(float64(p.Every)) {
-		return fmt.Errorf("it begins anew every %v s", float64(p.Every))
+	if !finite(float64(p.Every)) || p.Every > 0 && p.Every < 1e-6 {
+		return fmt.Errorf("it begins anew every %v s; at least 1e-6 are possible", float64(p.Every))
 	}
 	if n := len(p.Points); n > 0 && p.Every > 0 && p.Points[n-1].At-p.Points[0].At > p.Every {
 		return fmt.Errorf("it begins anew after %v s, but takes %v s", float64(p.Every), float64(p.Points[n-1].At-p.Points[0].At))
@@ -177,6 +178,19 @@ const (
 	linkBandwidth
 	linkLatency
 )
+
+// limits are the least and the highest value that makes sense.
+func (a aspect) limits() (low, high float64) {
+	switch a {
+	case hostSpeed:
+		return 0, 1
+	case linkBandwidth:
+		return math.SmallestNonzeroFloat64, math.MaxFloat64
+	case linkLatency:
+		return 0, math.MaxFloat64
+	}
+	return -math.MaxFloat64, math.MaxFloat64
+}
 
 // variation says that something changes over time.
 type variation struct {
