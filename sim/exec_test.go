@@ -296,3 +296,28 @@ func TestExecutionsAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations for %d executions", n, (r.done-before)/10)
 	}
 }
+
+func TestChangesOfExecutionsAllocateNothing(t *testing.T) {
+	w := newWorld(t)
+	h := w.host("a", 2)
+	vm := w.vm("v", h, 2)
+	var execs []Exec
+	for range 3 {
+		execs = append(execs, w.endless(h.Place(), 1), w.endless(vm.Place(), 1))
+	}
+	i := 0
+	if n := testing.AllocsPerRun(200, func() {
+		e := execs[i%len(execs)]
+		i++
+		w.must(w.SetExecCap(e, Speed(i)*Giga/300))
+		w.must(w.SetExecPriority(e, float64(i)))
+		w.must(w.SuspendExec(e))
+		w.must(w.Suspend(vm))
+		w.must(w.ResumeExec(e))
+		w.must(w.Resume(vm))
+		w.must(w.SetPState(h, 0))
+		w.must(w.SetAvailability(h, float64(i%9+1)/10))
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -48,7 +48,7 @@ func (h *host) capacity() Speed {
 	if h.off {
 		return 0
 	}
-	return max(0, Speed(h.cores)*h.speed-h.reserved)
+	return max(0, Speed(float64(h.cores)*float64(h.speed))-h.reserved)
 }
 
 // free returns the memory that is neither used nor promised.
