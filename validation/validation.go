@@ -56,8 +56,9 @@ var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
 }{
-	"cpu": {replayCPU, 1e-9},
-	"net": {replayNet, 1e-9},
+	"cpu":   {replayCPU, 1e-9},
+	"net":   {replayNet, 1e-9},
+	"vmnet": {replayVMNet, 1e-9},
 }
 
 // Folders returns the names of the folders whose cases can be replayed.
