@@ -245,9 +245,16 @@ func (p *Process) await(until Seconds) error {
 		a.abort(ErrTimeout)
 	}
 	if a.err != nil {
-		return fmt.Errorf("sim: process %q: %s: %w", p.name, a.awaited(), a.err)
+		return p.failed(a.err)
 	}
 	return nil
+}
+
+// failed says what the process was doing when it failed. It is apart from await
+// so that the stack of a process that waits is small: with many processes, the
+// time goes into fetching their stacks.
+func (p *Process) failed(cause error) error {
+	return fmt.Errorf("sim: process %q: %s: %w", p.name, p.own.awaited(), cause)
 }
 
 // keep starts something in an Activity of its own, which is cancelled when the

@@ -125,4 +125,7 @@
 //	[7] F. C. Heinrich et al., "Predicting the Energy-Consumption of MPI
 //	    Applications at Scale Using Only a Single Node", CLUSTER 2017.
 //	[8] The thesis behind DVMS, section 6.4.1.
+//	[9] The data set NCU-VMDataset, described in J. Cloud Computing 13:80, 2024.
+//	[10] T. L. Nguyen, R. Nou and A. Lebre, "YOLO: Speeding up VM and Docker Boot
+//	    Time by reducing I/O operations", Euro-Par 2019.
 package sim

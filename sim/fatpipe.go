@@ -10,6 +10,7 @@ import "math"
 // a lower weight, that have less than the bandwidth yet. It takes a number of
 // steps times the number of members.
 func (n *network) fillWithFatPipes() {
+	n.empty()
 	for n.unfilled > 0 {
 		level := n.lowestLevel()
 		if math.IsInf(level, 1) {
@@ -21,6 +22,24 @@ func (n *network) fillWithFatPipes() {
 		} else {
 			n.fixFull(level)
 		}
+	}
+}
+
+// empty takes back the rates that members have got.
+func (n *network) empty() {
+	for k := range n.members {
+		m := &n.members[k]
+		if m.rate < 0 {
+			continue
+		}
+		for _, h := range n.hops[m.first:m.last] {
+			at := &n.seen[h.seen]
+			at.left += float64(h.weight * m.rate)
+			at.use += h.use
+			at.open++
+		}
+		m.rate = -1
+		n.unfilled++
 	}
 }
 

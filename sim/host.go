@@ -69,7 +69,9 @@ func (s *Simulation) AddHost(spec HostSpec) (HostID, error) {
 	}
 	m.hosts = append(m.hosts, h)
 	m.hostSpecs = append(m.hostSpecs, spec)
-	return HostID(len(m.hosts) - 1), nil
+	id := HostID(len(m.hosts) - 1)
+	s.energy.addHost(id)
+	return id, nil
 }
 
 func (spec *HostSpec) validate() error {
@@ -93,7 +95,7 @@ func (spec *HostSpec) validate() error {
 	if spec.Memory < 0 {
 		return fmt.Errorf("a memory of %v: it must be 0 or more", spec.Memory)
 	}
-	return nil
+	return spec.Power.validate(len(spec.Speeds))
 }
 
 // Hosts returns how many hosts there are.

@@ -5,10 +5,21 @@ import (
 	"math"
 )
 
+// check checks the invariants of what was touched since it was called last, and
+// ends the run if one does not hold. cause is what has happened since.
+func (s *Simulation) check(cause string) {
+	if err := s.checkTouched(); err != nil {
+		s.Fail(fmt.Errorf("after %s: %w", cause, err))
+	}
+}
+
 // checkTouched checks the invariants of what was touched since it was called
 // last, and returns the first that does not hold. See Settings.Check.
 func (s *Simulation) checkTouched() error {
-	return s.machines.checkTouched()
+	if err := s.machines.checkTouched(); err != nil {
+		return err
+	}
+	return s.network.check()
 }
 
 // checkTouched checks the hosts that were touched since it was called last.
@@ -18,6 +29,9 @@ func (m *machines) checkTouched() error {
 		m.hosts[h].touched = false
 		if first == nil {
 			first = m.check(h)
+		}
+		if first == nil {
+			first = m.sim.energy.check(h)
 		}
 	}
 	m.touched = m.touched[:0]

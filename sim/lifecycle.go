@@ -32,9 +32,9 @@ func (s VMState) String() string {
 }
 
 // follows says which states may follow each one. A VM that fails to be saved or
-// restored goes back to what it was.
+// restored goes back to what it was, even by way of VMOff if its host failed.
 var follows = [...][]VMState{
-	VMOff:       {VMBooting, VMRunning, VMDestroyed},
+	VMOff:       {VMBooting, VMRunning, VMSaved, VMDestroyed},
 	VMBooting:   {VMRunning, VMOff, VMDestroyed},
 	VMRunning:   {VMSuspended, VMSaving, VMOff, VMDestroyed},
 	VMSuspended: {VMRunning, VMSaving, VMOff, VMDestroyed},
@@ -110,8 +110,8 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		if err := m.admits(v.host, m.vmData[id].memory, fmt.Sprintf("VM %q", m.vmData[id].name)); err != nil {
-			return err
+		if err := m.admits(v.host, m.vmData[id].memory, "it"); err != nil {
+			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
 		}
 	}
 	m.before(id.Place())
@@ -236,6 +236,8 @@ func (s *Simulation) vmChanged(id VMID, from, to VMState) {
 	s.network.vmChanged(id, from, to)
 	s.processes.vmChanged(id, from, to)
 	s.migrations.vmChanged(id, from, to)
+	s.disks.vmChanged(id, to)
+	s.operations.vmChanged(id, to)
 }
 
 // vmMoved tells the rest that a VM is on another host now.
@@ -248,4 +250,6 @@ func (s *Simulation) hostSwitched(h HostID, on bool) {
 	s.network.hostSwitched(h, on)
 	s.processes.hostSwitched(h, on)
 	s.migrations.hostSwitched(h, on)
+	s.disks.hostSwitched(h, on)
+	s.energy.hostSwitched(h, on)
 }

@@ -15,6 +15,7 @@ type Simulation struct {
 	machines   machines // hosts, VMs and executions
 	network    network
 	disks      disks
+	operations operations // boots, shutdowns, saves and restores
 	migrations migrations
 	energy     energy
 	processes  processes
@@ -88,6 +89,7 @@ func NewWith(settings Settings) (*Simulation, error) {
 	s := &Simulation{settings: settings}
 	s.network.sim = s
 	s.disks.sim = s
+	s.operations.sim = s
 	s.migrations.sim = s
 	s.energy.sim = s
 	s.processes.sim = s

@@ -142,7 +142,7 @@ func (p *Process) atExit(f func(error)) {
 // killed, and refuses calls by others.
 func (p *Process) turn(what string) error {
 	if p.sim.processes.current != p {
-		return fmt.Errorf("sim: process %q: %s called by somebody else", p.name, what)
+		return p.wrong(what, "is called by somebody else")
 	}
 	if p.killed {
 		panic(unwound{})
@@ -157,9 +157,13 @@ func (p *Process) patience(what string, timeout Seconds) (Seconds, error) {
 		return 0, err
 	}
 	if !(timeout >= 0) {
-		return 0, fmt.Errorf("sim: process %q: %s with a timeout of %v s", p.name, what, float64(timeout))
+		return 0, p.wrong(what, fmt.Sprintf("has a timeout of %v s", float64(timeout)))
 	}
 	return p.sim.now + timeout, nil
+}
+
+func (p *Process) wrong(what, why string) error {
+	return fmt.Errorf("sim: process %q: %s %s", p.name, what, why)
 }
 
 // block waits until the process is woken or a date has come, which may be
@@ -305,11 +309,9 @@ func (s *Simulation) Close() error {
 	for ps.all.first != nil {
 		p := ps.all.first
 		p.kill(ErrKilled)
-		if ps.ready.has(p, inReady) {
-			ps.ready.remove(p, inReady)
-		}
 		ps.resume(p)
 	}
+	ps.ready = roster{}
 	return s.err
 }
 

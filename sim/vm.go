@@ -324,7 +324,10 @@ func (s *Simulation) workDone(id VMID) Work {
 
 // settle brings the integrals of a VM up to date. It must be called before
 // what it asks for or uses changes.
-func (m *machines) settle(id VMID) { m.vms[id].settle(m.sim.now) }
+func (m *machines) settle(id VMID) {
+	m.sim.energy.settleVM(id)
+	m.vms[id].settle(m.sim.now)
+}
 
 func (v *vm) settle(now Seconds) {
 	elapsed := float64(now - v.since)
