@@ -110,8 +110,9 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		if err := m.admits(v.host, m.vmData[id].memory, "it"); err != nil {
-			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
+		memory := m.vmData[id].memory
+		if m.admits(v.host, memory, "it") != nil { // its name costs memory
+			return m.admits(v.host, memory, fmt.Sprintf("VM %q", m.vmData[id].name))
 		}
 	}
 	m.before(id.Place())
