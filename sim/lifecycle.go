@@ -104,15 +104,14 @@ func (s *Simulation) toState(what string, id VMID, to VMState, from ...VMState) 
 func (s *Simulation) setState(id VMID, to VMState) error {
 	m := &s.machines
 	v := &m.vms[id]
-	from := v.state
+	from, h := v.state, v.host
 	if !slices.Contains(follows[from], to) {
 		return fmt.Errorf("%s is %v and can't be %v next: %w", m.vmName(id), from, to, ErrVMState)
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		memory := m.vmData[id].memory
-		if m.admits(v.host, memory, "it") != nil { // its name costs memory
-			return m.admits(v.host, memory, fmt.Sprintf("VM %q", m.vmData[id].name))
+		if err := m.admits(h, m.vmData[id].memory, "it"); err != nil {
+			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
 		}
 	}
 	m.before(id.Place())
@@ -124,16 +123,16 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	v.state = to
 	if comes {
-		m.recapAll(v.execs, m.hosts[v.host].speed)
+		m.recapAll(v.execs, m.hosts[h].speed)
 		m.arrive(id)
 	}
 	m.after(id.Place())
 	if goes {
-		m.share(v.host, none)
+		m.share(h, none)
 	}
 	m.tellVM(id, from, to)
 	if comes || goes || from.asks() != to.asks() {
-		m.changed(v.host)
+		m.changed(h)
 	}
 	return nil
 }
