@@ -165,7 +165,7 @@ func (e *energy) settleVM(id VMID) {
 	e.settle(h)
 	b := e.bill(id)
 	price := e.meters[h].price
-	b.owed += Joules(float64(e.sim.machines.claims[id].rate) * (price - b.mark))
+	b.owed += Joules(float64(e.sim.machines.vms[id].claim.rate) * (price - b.mark))
 	b.mark = price
 }
 
