@@ -42,6 +42,9 @@ type Spec struct {
 	Seed     uint64
 	Version  string // of the program, for the trace's header
 	Files    fs.FS  // where Workload.Traces is; nil if it is not needed
+	// Check makes the simulation look at its invariants after each event, and
+	// end with an error when one does not hold. It takes several times as long.
+	Check bool
 }
 
 // Progress is how far a run has come.

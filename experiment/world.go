@@ -124,7 +124,9 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, latency: time.Duration(s.Settings.Latency),
 	}
-	if w.sim, err = sim.NewWith(s.Settings.sim()); err != nil {
+	set := s.Settings.sim()
+	set.Check = spec.Check
+	if w.sim, err = sim.NewWith(set); err != nil {
 		return nil, err
 	}
 	phases := injector.Stream(spec.Seed, "experiment/monitor-phases")

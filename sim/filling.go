@@ -127,7 +127,10 @@ func (n *network) add(i int32) {
 	}
 	s.epoch = n.epoch
 	id, capped := int32(len(n.members)), !math.IsInf(s.cap, 1)
-	m := member{flow: i, first: int32(len(n.hops)), bottleneck: none, penalty: s.penalty, cap: s.cap, rate: -1, old: s.rate}
+	n.members = append(n.members, member{
+		flow: i, first: int32(len(n.hops)), bottleneck: none,
+		penalty: s.penalty, cap: s.cap, rate: -1, old: s.rate,
+	})
 	for _, h := range n.flows[i].hops {
 		if !n.constrains(h.link) {
 			continue
@@ -151,11 +154,10 @@ func (n *network) add(i int32) {
 			n.expect(k)
 		}
 	}
-	m.last = int32(len(n.hops))
-	n.members = append(n.members, m)
+	n.members[id].last = int32(len(n.hops))
 	n.unfilled++
 	if capped {
-		n.push(threshold{float64(m.cap * m.penalty), ^id})
+		n.push(threshold{float64(s.cap * s.penalty), ^id})
 	}
 }
 

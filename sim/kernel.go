@@ -97,6 +97,9 @@ func (s *Simulation) Run(until Seconds) error {
 	for !s.stopped {
 		if s.processes.ready.first != nil {
 			s.processes.run()
+			if s.settings.Check {
+				s.check("turns of processes")
+			}
 			continue
 		}
 		if until == Forever && s.processes.onlyDaemons() {
@@ -113,6 +116,9 @@ func (s *Simulation) Run(until Seconds) error {
 		s.now = at
 		s.events++
 		h.Handle(at, arg)
+		if s.settings.Check {
+			s.check(fmt.Sprintf("event %d, of %T %d", s.events, h, arg))
+		}
 	}
 	return s.err
 }

@@ -41,6 +41,31 @@ func TestSenderAndReceiverMeetInOrderOfArrival(t *testing.T) {
 	s.plays("1: received 0", "1: received 1", "1: received 2", "1: sent 0", "1: sent 1", "1: sent 2", "2: goes on at once", "2: received late")
 }
 
+func TestAReceiverGetsOneMessage(t *testing.T) {
+	s := newStage(t, 1)
+	m := s.Mailbox("m")
+	receive := func(p *Process) {
+		got, err := p.Receive(m)
+		s.must(err)
+		s.note("%s receives %v", p.Name(), got)
+	}
+	s.spawn(here, "q", receive)
+	s.spawn(here, "p", func(p *Process) {
+		s.must(p.Send(m, 1, 0)) // goes on before q has its turn
+		if err := p.SendTimeout(m, 2, 0, 1); !errors.Is(err, ErrTimeout) {
+			t.Error(err)
+		}
+		r, err := p.Spawn("r", receive)
+		s.must(err)
+		p.Sleep(1)
+		r.Kill()
+		if m.Receivers() != 0 {
+			t.Error("who was killed still waits for a message")
+		}
+	})
+	s.plays("0: q receives 1")
+}
+
 func TestTimeoutsOfThoseWhoDoNotMeet(t *testing.T) {
 	s := newStage(t, 1)
 	m := s.Mailbox("m")
@@ -154,6 +179,9 @@ func TestMessagesTakeTheTimeOfTheirFlow(t *testing.T) {
 		s.must(err)
 		p.Sleep(0.5)
 		s.note("%v bytes are left", a.Remaining())
+		if s.FlowRate(a.Flow()) != 1e8 || (a.Exec() != Exec{}) {
+			t.Error(s.FlowRate(a.Flow()), a.Exec())
+		}
 		s.must(p.Wait(a))
 		s.note("sent")
 	})

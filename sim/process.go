@@ -280,7 +280,8 @@ func (p *Process) Yield() {
 }
 
 // SetPlace moves the process to another host or VM. What it has started goes on
-// where it is. It is refused as Spawn would be.
+// where it is. It is refused as Spawn would be. Who moves itself to a VM that does
+// not run waits there until it does.
 func (p *Process) SetPlace(to Place) error {
 	ps := &p.sim.processes
 	if p.state == procEnded {
@@ -292,6 +293,9 @@ func (p *Process) SetPlace(to Place) error {
 	ps.at(p.place).remove(p, inPlace)
 	p.place = to
 	p.settle()
+	if p == ps.current && p.stopped() {
+		p.Yield()
+	}
 	p.proceed()
 	return nil
 }

@@ -89,6 +89,15 @@ func TestAWaiterThatIsKilledLeavesTheLine(t *testing.T) {
 		s.must(err)
 	})
 	s.plays("2: b", "3: e is last: true", "3: d is last: false")
+
+	f := s.spawn(here, "f", pass)
+	s.spawn(here, "killer", func(p *Process) {
+		f.Kill()
+		s.Call(5, p.Kill)
+		b.Wait(p)
+		t.Error("it has met a process that it has killed")
+	})
+	s.must(s.Run(Forever))
 }
 
 func TestBarrierOpensForAllAtOnce(t *testing.T) {

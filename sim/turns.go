@@ -309,11 +309,9 @@ func (s *Simulation) Close() error {
 	for ps.all.first != nil {
 		p := ps.all.first
 		p.kill(ErrKilled)
-		if ps.ready.has(p, inReady) {
-			ps.ready.remove(p, inReady)
-		}
 		ps.resume(p)
 	}
+	ps.ready = roster{}
 	return s.err
 }
 

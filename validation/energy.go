@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/dvms-project/dvms/sim"
@@ -9,7 +8,8 @@ import (
 
 // energyCase is a file of the folder energy.
 type energyCase struct {
-	Hosts []struct {
+	Name, Note string
+	Hosts      []struct {
 		Name     string
 		Cores    int
 		Speeds   []sim.Speed `json:"speed_per_pstate"`
@@ -54,7 +54,7 @@ type energyReplay struct {
 // first, then tasks end, then the hosts are read, then tasks start.
 func replayEnergy(data []byte, law sim.Law, c *Comparison) error {
 	r := energyReplay{hosts: map[string]sim.HostID{}, vms: map[string]sim.VMID{}, finish: map[string]float64{}}
-	if err := json.Unmarshal(data, &r.c); err != nil {
+	if err := decode(data, &r.c); err != nil {
 		return err
 	}
 	settings := sim.DefaultSettings()

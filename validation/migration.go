@@ -10,6 +10,8 @@ import (
 // migrationCase is a case of folder migration: hosts around a switch, VMs that
 // compute and migrate, and flows.
 type migrationCase struct {
+	Name      string      `json:"name"`
+	Note      string      `json:"note"`
 	Model     string      `json:"model"`
 	Bandwidth float64     `json:"nic_bandwidth"`
 	Latency   float64     `json:"nic_latency"`
@@ -29,11 +31,12 @@ type migrationCase struct {
 		Dirty      float64 `json:"dirty_bytes_per_s_at_one_full_core"`
 	} `json:"vms"`
 	Tasks []struct {
-		Name  string      `json:"name"`
-		On    string      `json:"on"`
-		Load  float64     `json:"load"` // of a core of the source; 1: no cap, 0: no task
-		Flops float64     `json:"flops"`
-		Start sim.Seconds `json:"start"`
+		Name   string      `json:"name"`
+		On     string      `json:"on"`
+		Load   float64     `json:"load"` // of a core of the source; 1: no cap, 0: no task
+		Flops  float64     `json:"flops"`
+		Start  sim.Seconds `json:"start"`
+		Issuer string      `json:"issuer"` // matters to the peer only
 	} `json:"tasks"`
 	Migrations []struct {
 		T   sim.Seconds `json:"t"`
@@ -45,6 +48,7 @@ type migrationCase struct {
 		Src   string      `json:"src"`
 		Dst   string      `json:"dst"`
 		Bytes int64       `json:"bytes"`
+		Actor string      `json:"actor_on"` // matters to the peer only
 	} `json:"flows"`
 	Ops        []json.RawMessage   `json:"ops"`
 	Result     []migrationResult   `json:"result"`
@@ -59,6 +63,8 @@ type migrationCase struct {
 // migrationResult is what the peer made of a migration. What never ends was
 // under way at the horizon.
 type migrationResult struct {
+	VM        string   `json:"vm"`
+	Start     float64  `json:"start"`
 	End       *float64 `json:"end"`
 	Duration  *float64 `json:"duration"`
 	Suspended *float64 `json:"suspended"`
@@ -74,7 +80,7 @@ type migrationResult struct {
 // flows and tasks end beside them.
 func replayMigration(data []byte, law sim.Law, c *Comparison) error {
 	var k migrationCase
-	if err := json.Unmarshal(data, &k); err != nil {
+	if err := decode(data, &k); err != nil {
 		return err
 	}
 	r := migrationReplay{migrationCase: &k, against: c}

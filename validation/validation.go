@@ -60,6 +60,7 @@ var folders = map[string]struct {
 	"energy":    {replayEnergy, 1e-9},
 	"migration": {replayMigration, 1e-7},
 	"net":       {replayNet, 1e-9},
+	"vmnet":     {replayVMNet, 1e-9},
 }
 
 // Folders returns the names of the folders whose cases can be replayed.
@@ -73,7 +74,8 @@ func Folders() []string {
 }
 
 // Replay replays a case and compares. The error says what is wrong with the
-// case; that results differ is no error.
+// case, and wraps a *CaseError if it knows the line; that results differ is no
+// error.
 func Replay(folder, name string, data []byte) (Result, error) {
 	f, ok := folders[folder]
 	if !ok {
