@@ -453,3 +453,67 @@ func TestWhatRunsInAVMGoesWithIt(t *testing.T) {
 		t.Errorf("at last the target sends %v and the source %v, and the VM computes %v", got, float64(r.LinkLoad(r.up[0])), r.ExecRate(exec))
 	}
 }
+
+// Under the original law a copy that does not converge goes on for 1e7 s; where
+// SimGrid then aborts, the migration ends, and the VM goes on.
+func TestTheOriginalLawKeepsOnForLong(t *testing.T) {
+	r := newRack(t, sim.Settings{Law: sim.Original}, 2, 1)
+	vm, err := r.AddVM(sim.VMSpec{Name: "vm", Host: r.hosts[0], VCPUs: 1, Memory: 16 * gib, DirtyRate: 2 * gbE, Demand: sim.Giga})
+	r.must(err)
+	r.migrate(vm, 1, sim.MigrationPolicy{})
+	r.run(2e7)
+	if m := r.one(); !errors.Is(m.Err, sim.ErrTimeout) || m.End != 1e7 || m.Resumed != sim.Forever {
+		t.Errorf("at %v s: %v", float64(m.End), m.Err)
+	}
+	if r.State(vm) != sim.VMRunning || r.HostOf(vm) != r.hosts[0] {
+		t.Errorf("the VM is %v on %v", r.State(vm), r.HostOf(vm))
+	}
+	r.quiet()
+}
+
+// Migrations at once, one from each second host to its neighbour and back: the
+// cost of each does not depend on how many there are.
+func BenchmarkMigrations(b *testing.B) {
+	for _, hosts := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) { benchmarkMigrations(b, hosts) })
+	}
+}
+
+func benchmarkMigrations(b *testing.B, hosts int) {
+	must := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	settings := sim.DefaultSettings()
+	settings.Migration = sim.MigrationModel{Outgoing: 1, Incoming: 1}
+	s, err := sim.NewWith(settings)
+	must(err)
+	star := sim.NewStar()
+	for i := range hosts {
+		h, err := s.AddHost(sim.HostSpec{Name: fmt.Sprint(i), Cores: 8, Speeds: []sim.Speed{sim.Giga}, Memory: 16 * gib})
+		must(err)
+		up, down, err := s.AddDuplex(sim.LinkSpec{Name: fmt.Sprint(i), Bandwidth: gbE, Latency: 50e-6})
+		must(err)
+		star.Connect(h, up, down)
+	}
+	s.SetRouter(star)
+	for i := 0; i < hosts; i += 2 {
+		_, err := s.AddVM(sim.VMSpec{Name: fmt.Sprint(i), Host: sim.HostID(i), VCPUs: 1, Memory: gib, DirtyRate: 60 * mib, Demand: 0.6 * sim.Giga})
+		must(err)
+	}
+	ended := 0
+	events := s.Events()
+	b.ReportAllocs()
+	for b.Loop() {
+		for vm := range sim.VMID(s.VMs()) {
+			must(s.Migrate(vm, s.HostOf(vm)^1, sim.MigrationPolicy{}, func(m sim.Migration) {
+				must(m.Err)
+				ended++
+			}))
+		}
+		must(s.Run(s.Now() + 100))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(ended), "ns/migration")
+	b.ReportMetric(float64(s.Events()-events)/b.Elapsed().Seconds(), "events/s")
+}

@@ -97,6 +97,9 @@ func replayMigration(data []byte, law sim.Law, c *Comparison) error {
 	return nil
 }
 
+// endless is the policy of the peer, which knows no remedies.
+var endless = sim.MigrationPolicy{Remedy: sim.KeepOn}
+
 // migrationReplay is a simulation of a case.
 type migrationReplay struct {
 	*migrationCase
@@ -209,7 +212,7 @@ func (r *migrationReplay) plan() error {
 			return fmt.Errorf("migration of %q to %q: one of them is unknown", m.VM, m.Dst)
 		}
 		r.Call(m.T, func() {
-			r.must(r.Migrate(vm, target, sim.MigrationPolicy{}, func(done sim.Migration) { r.migrations[i] = done }))
+			r.must(r.Migrate(vm, target, endless, func(done sim.Migration) { r.migrations[i] = done }))
 		})
 	}
 	for i, sample := range r.Samples {
