@@ -24,6 +24,7 @@ func TestExecutionsThatMakeNoSense(t *testing.T) {
 		{h.Place(), ExecSpec{Work: Work(math.NaN())}, []string{"NaN"}},
 		{h.Place(), ExecSpec{Work: Work(math.Inf(1))}, []string{"+Inf"}},
 		{h.Place(), ExecSpec{Work: math.MaxFloat64, Threads: 2}, []string{"+Inf"}},
+		{vm.Place(), ExecSpec{Priority: 1e-320}, []string{"a priority of 1e-320"}},
 		{vm.Place(), ExecSpec{Priority: -1}, []string{`VM "v" on host "a"`, "a priority of -1"}},
 		{vm.Place(), ExecSpec{Cap: Speed(math.Inf(1))}, []string{`VM "v"`, "a cap of +Inf"}},
 		{vm.Place(), ExecSpec{Threads: -1}, []string{`VM "v"`, "-1 threads"}},
@@ -293,5 +294,30 @@ func TestExecutionsAllocateNothing(t *testing.T) {
 	n := testing.AllocsPerRun(10, func() { w.run(w.Now() + 200) })
 	if n != 0 || r.done-before < 1000 {
 		t.Errorf("%v allocations for %d executions", n, (r.done-before)/10)
+	}
+}
+
+func TestChangesOfExecutionsAllocateNothing(t *testing.T) {
+	w := newWorld(t)
+	h := w.host("a", 2)
+	vm := w.vm("v", h, 2)
+	var execs []Exec
+	for range 3 {
+		execs = append(execs, w.endless(h.Place(), 1), w.endless(vm.Place(), 1))
+	}
+	i := 0
+	if n := testing.AllocsPerRun(200, func() {
+		e := execs[i%len(execs)]
+		i++
+		w.must(w.SetExecCap(e, Speed(i)*Giga/300))
+		w.must(w.SetExecPriority(e, float64(i)))
+		w.must(w.SuspendExec(e))
+		w.must(w.Suspend(vm))
+		w.must(w.ResumeExec(e))
+		w.must(w.Resume(vm))
+		w.must(w.SetPState(h, 0))
+		w.must(w.SetAvailability(h, float64(i%9+1)/10))
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

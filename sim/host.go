@@ -48,7 +48,7 @@ func (h *host) capacity() Speed {
 	if h.off {
 		return 0
 	}
-	return max(0, Speed(h.cores)*h.speed-h.reserved)
+	return max(0, Speed(float64(h.cores)*float64(h.speed))-h.reserved)
 }
 
 // free returns the memory that is neither used nor promised.
@@ -82,11 +82,8 @@ func (spec *HostSpec) validate() error {
 		return errors.New("it has no speed")
 	}
 	for i, speed := range spec.Speeds {
-		if err := amount("a core speed in p-state "+fmt.Sprint(i), float64(speed)); err != nil {
-			return err
-		}
-		if err := amount("a speed of all cores in p-state "+fmt.Sprint(i), float64(speed)*float64(spec.Cores)); err != nil {
-			return err
+		if err := amount("a core speed", float64(speed)); err != nil {
+			return fmt.Errorf("p-state %d: %w", i, err)
 		}
 	}
 	if err := amount("a reserved speed", float64(spec.Reserved)); err != nil {

@@ -37,10 +37,11 @@ func TestHostsThatMakeNoSense(t *testing.T) {
 		{func(h *HostSpec) { h.Cores = -3 }, "-3 cores"},
 		{func(h *HostSpec) { h.Cores = 1<<20 + 1 }, "1048577 cores"},
 		{func(h *HostSpec) { h.Speeds = nil }, "no speed"},
-		{func(h *HostSpec) { h.Speeds = []Speed{1, -1} }, "core speed in p-state 1 of -1"},
+		{func(h *HostSpec) { h.Speeds = []Speed{1, -1} }, "p-state 1: a core speed of -1"},
 		{func(h *HostSpec) { h.Speeds = []Speed{Speed(math.NaN())} }, "NaN"},
 		{func(h *HostSpec) { h.Speeds = []Speed{Speed(math.Inf(1))} }, "+Inf"},
-		{func(h *HostSpec) { h.Cores, h.Speeds = 9, []Speed{math.MaxFloat64} }, "all cores"},
+		{func(h *HostSpec) { h.Speeds = []Speed{math.MaxFloat64} }, "from 1e-100 to 1e100"},
+		{func(h *HostSpec) { h.Reserved = -1 }, "reserved speed of -1"},
 		{func(h *HostSpec) { h.Memory = -1 }, "memory of -1"},
 	} {
 		s, spec := New(), good

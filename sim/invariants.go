@@ -102,14 +102,15 @@ func (m *machines) checkInside(id VMID) error {
 	// What the demand gets is not kept: it is what the executions leave.
 	most, weight := m.demanded(v)
 	claims = append(claims, claim{most: most, weight: weight, rate: max(left, 0)})
-	cores := Speed(m.hosts[v.host].cores)
+	host := &m.hosts[v.host]
+	cores := Speed(host.cores) * host.speed
 	if v.pin != none {
-		cores = Speed(m.pins[v.pin].size())
+		cores = Speed(m.pins[v.pin].size()) * host.speed
 	}
 	switch near := rounding * float64(c.rate); {
 	case c.rate > 0 && !v.state.computes():
 		return fmt.Errorf("it gets %v, but is %v", c.rate, v.state)
-	case float64(c.rate-cores*m.hosts[v.host].speed) > near:
+	case float64(c.rate)-float64(cores) > near:
 		return fmt.Errorf("it gets %v, more than its cores have", c.rate)
 	case m.sim.settings.Law == Right && math.Abs(float64(c.rate-v.used)) > near:
 		return fmt.Errorf("it gets %v and uses %v", c.rate, v.used)

@@ -104,13 +104,13 @@ func (s *Simulation) toState(what string, id VMID, to VMState, from ...VMState) 
 func (s *Simulation) setState(id VMID, to VMState) error {
 	m := &s.machines
 	v := &m.vms[id]
-	from := v.state
+	from, h := v.state, v.host
 	if !slices.Contains(follows[from], to) {
 		return fmt.Errorf("%s is %v and can't be %v next: %w", m.vmName(id), from, to, ErrVMState)
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		if err := m.admits(v.host, m.vmData[id].memory, "it"); err != nil {
+		if err := m.admits(h, m.vmData[id].memory, "it"); err != nil {
 			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
 		}
 	}
@@ -123,16 +123,16 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	v.state = to
 	if comes {
-		m.recapAll(v.execs, m.hosts[v.host].speed)
+		m.recapAll(v.execs, m.hosts[h].speed)
 		m.arrive(id)
 	}
 	m.after(id.Place())
 	if goes {
-		m.share(v.host, none)
+		m.share(h, none)
 	}
 	m.tellVM(id, from, to)
 	if comes || goes || from.asks() != to.asks() {
-		m.changed(v.host)
+		m.changed(h)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func TestMemoryIsNeverPromisedTwice(t *testing.T) {
 	w.must(w.setState(small, VMSaving))
 	w.must(w.setState(small, VMSaved))
 	w.must(w.promise(b, cluster.GiB))
-	says(t, w.setState(small, VMRestoring), ErrNoRoom, `VM "small" needs 1GiB`, "2GiB promised")
+	says(t, w.setState(small, VMRestoring), ErrNoRoom, `VM "small": it needs 1GiB`, "2GiB promised")
 	if w.State(small) != VMSaved {
 		t.Errorf("refused, it is %v", w.State(small))
 	}
@@ -295,6 +295,80 @@ func TestDemandsThatFitAreMetExactly(t *testing.T) {
 		if w.HostLoad(h) != 8000 {
 			t.Fatalf("round %d: the load is %v of 8000", round, w.HostLoad(h))
 		}
+	}
+}
+
+// Whatever the speed of a core: as many demands of a core as there are cores fit,
+// although their sum may be rounded up.
+func TestRoundingIsNoShortage(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 9))
+	for range 1000 {
+		w := newWorld(t)
+		speed, cores := Speed(rng.Float64()*10), 1+rng.IntN(40)
+		h, err := w.AddHost(HostSpec{Name: "a", Cores: cores, Speeds: []Speed{speed}})
+		w.must(err)
+		for range cores {
+			vm := w.vm("v", h, 1)
+			w.must(w.SetDemand(vm, speed))
+		}
+		w.run(10)
+		for vm := range VMID(cores) {
+			if d := w.Delivered(vm); w.Share(vm) != speed || d.Lost != 0 || d.Short != 0 {
+				t.Fatalf("%d cores of %v: a VM that asks for one gets %v: %+v", cores, speed, w.Share(vm), d)
+			}
+		}
+	}
+}
+
+// A part of the host's CPU that it keeps for itself is not shared.
+func TestReservedSpeedIsNotShared(t *testing.T) {
+	w := newWorld(t)
+	h, err := w.AddHost(HostSpec{Name: "a", Cores: 2, Speeds: []Speed{Giga, Giga / 4}, Reserved: Giga / 2})
+	w.must(err)
+	var vms []VMID
+	for range 2 {
+		vms = append(vms, w.vm("v", h, 1))
+		w.must(w.SetDemand(vms[len(vms)-1], Giga))
+	}
+	gets := func(want Speed) {
+		t.Helper()
+		for _, id := range vms {
+			if got := w.Share(id); got != want {
+				t.Errorf("VM %d gets %v, want %v", id, got, want)
+			}
+		}
+	}
+	gets(0.75 * Giga)
+	w.must(w.Pin(vms[0], []int{0}))
+	gets(0.75 * Giga)
+	w.must(w.Pin(vms[1], []int{0}))
+	gets(0.375 * Giga)
+	w.must(w.SetPState(h, 1))
+	gets(0)
+}
+
+// Observers may do anything, for instance add VMs, and so move those there are.
+func TestObserversMayChangeEverything(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.host("a", 2), w.host("b", 2)
+	vm := w.vm("v", a, 1)
+	w.OnVM(func(id VMID, _, to VMState) {
+		if id == vm && to == VMSuspended {
+			for range 100 {
+				w.must(w.SetDemand(w.vm("new", b, 1), Giga))
+			}
+			w.must(w.Move(vm, b))
+			w.must(w.Destroy(vm))
+		}
+	})
+	changed := map[HostID]int{}
+	w.OnChange(func(h HostID) { changed[h]++ })
+	w.must(w.Suspend(vm))
+	if len(w.Hosted(a)) != 0 || len(w.Hosted(b)) != 100 || w.HostLoad(b) != 2*Giga || w.State(vm) != VMDestroyed {
+		t.Errorf("%v on a, %v on b, load %v, the VM is %v", w.Hosted(a), w.Hosted(b), w.HostLoad(b), w.State(vm))
+	}
+	if changed[a] != 1 || changed[b] != 202 {
+		t.Errorf("changes %v, want 1 of a and 202 of b", changed)
 	}
 }
 
