@@ -230,6 +230,8 @@ func TestObserversMayEndTheVM(t *testing.T) {
 			if arrived != (m.Err == nil) || !arrived && !errors.Is(m.Err, sim.ErrVMGone) || r.State(vm) != sim.VMOff {
 				t.Errorf("%+v, ended when %v: %v", policy, when, m.Err)
 			}
+			when = ""
+			r.must(r.Start(vm)) // at full speed
 			r.quiet()
 		}
 	}
