@@ -14,6 +14,7 @@ import (
 // VMs; each task sends one message after the other. VM1 is suspended from 30 s
 // to 60 s, and VM2 is destroyed at 90 s.
 type vmnetCase struct {
+	Name    string        `json:"name"`
 	Note    string        `json:"note"`
 	Model   string        `json:"model"`
 	Samples []vmnetSample `json:"samples"`
