@@ -517,3 +517,52 @@ func benchmarkMigrations(b *testing.B, hosts int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(ended), "ns/migration")
 	b.ReportMetric(float64(s.Events()-events)/b.Elapsed().Seconds(), "events/s")
 }
+
+func TestWhatAVMWritesMustMakeSense(t *testing.T) {
+	for _, test := range []struct {
+		spoil func(*sim.VMSpec)
+		says  string
+	}{
+		{func(v *sim.VMSpec) { v.DirtyRate = -1 }, "a dirty rate of -1"},
+		{func(v *sim.VMSpec) { v.DiskDirtyRate = sim.Bandwidth(math.Inf(1)) }, "a dirty rate of the disk of +Inf"},
+		{func(v *sim.VMSpec) { v.MigrationSpeed = sim.Bandwidth(math.NaN()) }, "a migration speed of NaN"},
+		{func(v *sim.VMSpec) { v.WorkingSet = 2 * gib }, "a working set of 2GiB in 1GiB"},
+		{func(v *sim.VMSpec) { v.WorkingSet = -1 }, "a working set of -1"},
+		{func(v *sim.VMSpec) { v.Disk = -1 }, "a disk of -1"},
+		{func(v *sim.VMSpec) { v.DiskTop = 1 }, "a top layer of 1B on a disk of 0B"},
+	} {
+		r := newRack(t, sim.Settings{}, 1, 1)
+		spec := sim.VMSpec{Name: "odd", Host: r.hosts[0], VCPUs: 1, Memory: gib}
+		test.spoil(&spec)
+		if _, err := r.AddVM(spec); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), `"odd"`) {
+			t.Errorf("error %v does not say %s", err, test.says)
+		}
+	}
+	for _, test := range []struct {
+		model sim.MigrationModel
+		says  string
+	}{
+		{sim.MigrationModel{Sending: 1.5}, "sending takes 1.5"},
+		{sim.MigrationModel{Receiving: -1}, "receiving takes -1"},
+		{sim.MigrationModel{Outgoing: -1}, "-1 outgoing"},
+		{sim.MigrationModel{Incoming: -1}, "-1 incoming"},
+	} {
+		if _, err := sim.NewWith(sim.Settings{Network: sim.LV08, Migration: test.model}); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("error %v does not say %s", err, test.says)
+		}
+	}
+}
+
+// The description of a VM is given back as it was.
+func TestAVMIsDescribedAsItWasAdded(t *testing.T) {
+	r := newRack(t, sim.Settings{}, 1, 1)
+	spec := sim.VMSpec{
+		Name: "vm", Host: r.hosts[0], VCPUs: 1, Memory: gib, Priority: 1, DirtyRate: 1, WorkingSet: 2,
+		MigrationSpeed: 3, Disk: 5, DiskTop: 4, DiskDirtyRate: 6,
+	}
+	vm, err := r.AddVM(spec)
+	r.must(err)
+	if got := r.VM(vm); got != spec {
+		t.Errorf("%+v, want %+v", got, spec)
+	}
+}

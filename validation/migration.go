@@ -206,6 +206,9 @@ func (r *migrationReplay) plan() error {
 	}
 	r.migrations = make([]sim.Migration, len(r.Migrations))
 	for i, m := range r.Migrations {
+		if len(r.Result[i].Transfers) == 0 {
+			return fmt.Errorf("migration of %q: the result has no transfers", m.VM)
+		}
 		vm, ok := r.vms[m.VM]
 		target, there := r.hosts[m.Dst]
 		if !ok || !there {
@@ -330,6 +333,7 @@ func (want *migrationResult) compare(vm string, got sim.Migration, c *Comparison
 	if want.End == nil {
 		rows, count, bytes = rows[:len(rows)-1], count-1, bytes-last[1]
 	}
+	c.Compare(name("start"), &want.Start, date(got.Start))
 	c.Compare(name("end"), want.End, date(got.End))
 	c.Compare(name("duration"), want.Duration, date(got.End-got.Start))
 	c.Compare(name("suspended"), want.Suspended, date(got.Suspended))

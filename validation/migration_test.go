@@ -111,3 +111,37 @@ func TestAFlowOfAVMAfterAMigration(t *testing.T) {
 	expect(t, got, "flow 0", ends)
 	expect(t, got, "flow 1", ends+(20e9-other)/link)
 }
+
+func TestMigrationCasesThatMakeNoSense(t *testing.T) {
+	data, err := fs.ReadFile(Cases(), "migration/load_LV08_60.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ from, to, says string }{
+		{`"LV08"`, `"LV09"`, "LV09"},
+		{`"dst": "DST"`, `"dst": "X"`, `"X"`},
+		{`"on": "VM"`, `"on": "X"`, `"X"`},
+		{`"host": "SRC"`, `"host": "X"`, `"X"`},
+		{`"flows": []`, `"flows": [{"src": "VM", "dst": "DST", "bytes": 1}]`, "0 dates of 1 flows"},
+		{`"ops": []`, `"ops": [{}]`, "operations"},
+		{`"result": [`, `"result": [{},`, "2 results of 1 migrations"},
+		{`"horizon": 3600`, `"horizon": -1`, "-1"},
+		{`"t": 0`, `"t": -1`, "-1"},
+		{`"ram_bytes": 2147483648`, `"ram_bytes": -1`, "memory"},
+		{`"mig_speed": 125000000`, `"mig_speed": -1`, "migration speed"},
+		{`"nic_latency": 5e-05`, `"nic_latency": -1`, "latency"},
+		{`"note"`, `"noet"`, "noet"},
+	} {
+		text := strings.Replace(string(data), test.from, test.to, 1)
+		_, err := Replay("migration", "broken", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), test.says) || text == string(data) {
+			t.Errorf("%s instead of %s: error %v does not say %s", test.to, test.from, err, test.says)
+		}
+	}
+	i := strings.Index(string(data), "[[1,")
+	j := strings.Index(string(data), "]]") + 2
+	text := string(data[:i]) + "[]" + string(data[j:])
+	if _, err := Replay("migration", "broken", []byte(text)); err == nil || !strings.Contains(err.Error(), "no transfers") {
+		t.Errorf("no transfers: %v", err)
+	}
+}
