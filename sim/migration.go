@@ -25,9 +25,9 @@ import (
 // times. Until it goes on at the target, it goes on at the source if the
 // migration fails. Later, while its memory is pulled, a link that is switched off
 // pauses the VM until it is on again; if the source is switched off, the VM is
-// lost with the memory there: it is off, and ErrVMGone in the record. QEMU's
-// documentation says of this phase that "a failure of either side causes the
-// guest to be lost".
+// lost with the memory there: it is off, and ErrVMGone in the record. So it is in
+// QEMU [12], where in this phase "a failure of either side causes the guest to be
+// lost".
 func (s *Simulation) Migrate(id VMID, target HostID, policy MigrationPolicy, done func(Migration)) error {
 	ms := &s.migrations
 	if err := s.machines.checkVM(id); err != nil {
