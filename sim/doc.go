@@ -69,9 +69,11 @@
 // while the VM runs; then, in rounds, what it wrote meanwhile; and when what is
 // left fits the downtime aimed at, the VM is paused and the rest is sent. A VM
 // writes in proportion to what it computes, and in a round no more than its
-// working set. What happens if this does not converge is a [MigrationPolicy].
-// The target's memory is promised from the start. [Predict] computes the same
-// without a simulation.
+// working set. What happens if this does not converge is a [MigrationPolicy]:
+// the VM is paused all the same, as in Xen [11], slowed down as in QEMU, or goes
+// on at the target and pulls the rest from there [12], or the migration is given
+// up. The target's memory is promised from the start. [Predict] computes the
+// same without a simulation.
 //
 // # Disks and boot
 //
@@ -138,4 +140,9 @@
 //	[9] The data set NCU-VMDataset, described in J. Cloud Computing 13:80, 2024.
 //	[10] T. L. Nguyen, R. Nou and A. Lebre, "YOLO: Speeding up VM and Docker Boot
 //	    Time by reducing I/O operations", Euro-Par 2019.
+//	[11] Xen, tools/libxc/xc_domain_save.c: at most 30 rounds, and the last one
+//	    as soon as 3 times the memory was sent.
+//	[12] QEMU, migration/options.c and ram.c: throttle-trigger-threshold 50,
+//	    cpu-throttle-initial 20, cpu-throttle-increment 10, max-cpu-throttle 99;
+//	    docs/devel/migration/postcopy.rst.
 package sim
