@@ -156,8 +156,8 @@ func (n *network) halt(i int32) {
 // weight, than when rates were last given.
 func (n *network) changedWay(i int32) {
 	for k := range n.flows[i].hops {
-		if l := n.flows[i].hops[k].link; n.constrains(l) {
-			n.changed = append(n.changed, l)
+		if h := &n.flows[i].hops[k]; h.ties {
+			n.changed = append(n.changed, h.link)
 		}
 	}
 }

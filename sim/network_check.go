@@ -46,7 +46,7 @@ func (n *network) checkFlow(i int32) error {
 	}
 	own := float64(s.rate * s.penalty)
 	for _, h := range n.flows[i].hops {
-		if !n.constrains(h.link) {
+		if !h.ties {
 			continue
 		}
 		switch c := n.lookAt(h.link); {
