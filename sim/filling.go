@@ -32,6 +32,7 @@ type share struct {
 type sharing struct {
 	changed      []LinkID // links that have lost or gained flows, or bandwidth
 	changedFlows []int32  // flows that have started, or have another penalty or cap
+	due          Timer    // of the event at which rates are given
 
 	epoch      uint32
 	members    []member
@@ -83,11 +84,31 @@ type seen struct {
 // still count as equal.
 const nearly = 1e-13
 
-// share gives new rates after changes.
+// share gives new rates after changes: once for all changes of this date, or
+// when somebody wants to know a rate. What has arrived does not depend on it,
+// as no time passes in between.
 func (n *network) share() {
+	if n.due == (Timer{}) && (len(n.changed) > 0 || len(n.changedFlows) > 0) {
+		n.due = n.sim.At(n.sim.now, (*sharingDue)(n), 0)
+	}
+}
+
+// sharingDue is the event at which rates are given.
+type sharingDue network
+
+// Handle gives new rates.
+func (n *sharingDue) Handle(Seconds, uint64) {
+	n.due = Timer{}
+	(*network)(n).settle()
+}
+
+// settle gives new rates now, if they are due.
+func (n *network) settle() {
 	if len(n.changed) == 0 && len(n.changedFlows) == 0 {
 		return
 	}
+	n.sim.Cancel(n.due)
+	n.due = Timer{}
 	n.begin()
 	if !n.fat {
 		n.fill()

@@ -304,6 +304,7 @@ func (s *Simulation) FlowRate(f Flow) Bandwidth {
 	if !n.alive(f) {
 		return 0
 	}
+	n.settle()
 	return Bandwidth(n.arrival(f.slot))
 }
 
