@@ -1,8 +1,6 @@
 package platform
 
 import (
-	"fmt"
-
 	"github.com/dvms-project/dvms/sim"
 )
 
@@ -21,7 +19,7 @@ func Build(p *Platform, s *sim.Simulation) (*Router, error) {
 	if err := r.try(); err != nil {
 		return nil, err
 	}
-	r.firstHost, r.firstLink = sim.HostID(s.Hosts()), sim.LinkID(s.Links())
+	r.firstHost, r.firstLink, r.firstDisk = sim.HostID(s.Hosts()), sim.LinkID(s.Links()), sim.DiskID(s.Disks())
 	for _, group := range r.specs {
 		for _, name := range group.names {
 			if err := addHost(s, group.like, name); err != nil {
@@ -71,10 +69,12 @@ func addHost(s *sim.Simulation, like Host, name string) error {
 	return addDisks(s, id, like.Disks)
 }
 
-// addDisks adds the disks of a host, each named after the host and itself.
+// addDisks adds the disks of a host, in their order.
 func addDisks(s *sim.Simulation, h sim.HostID, disks []Disk) error {
-	if len(disks) > 0 {
-		return fmt.Errorf("host %d: disks", h)
+	for _, d := range disks {
+		if _, err := s.AddDisk(sim.DiskSpec{Name: d.Name, Host: h, Read: d.Read, Write: d.Write, Degrade: d.Degrade}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -118,13 +118,13 @@ func (p *Platform) configure(name, value string, line int) error {
 }
 
 func (c *networkConfig) setModel(value string) error {
-	for _, m := range []sim.NetworkModel{sim.LV08, sim.CM02} {
+	for _, m := range []sim.NetworkModel{sim.LV08, sim.CM02, sim.VMPlaceS} {
 		if value == m.Name || value == "default" {
 			c.model = &m
 			return nil
 		}
 	}
-	return fmt.Errorf("network model %.80q is not supported; LV08 and CM02 are", value)
+	return fmt.Errorf("network model %.80q is not supported; LV08, CM02 and VMPlaceS are", value)
 }
 
 func number(into **float64, text string) error {

@@ -27,6 +27,7 @@ type Router struct {
 	loopback  int32   // link; -1 for that of the simulation
 	firstHost sim.HostID
 	firstLink sim.LinkID
+	firstDisk sim.DiskID
 
 	points map[string]int32
 	named  map[string]int32 // links
@@ -312,6 +313,26 @@ func (r *Router) Host(name string) (sim.HostID, bool) {
 func (r *Router) Link(name string) (sim.LinkID, bool) {
 	l, ok := r.named[name]
 	return r.firstLink + sim.LinkID(l), ok
+}
+
+// Disk returns the identifier of a host's disk in the simulation.
+func (r *Router) Disk(host, name string) (sim.DiskID, bool) {
+	point, known := r.points[host]
+	if !known || int(point) >= r.hosts {
+		return 0, false
+	}
+	disk, rest := r.firstDisk, int(point)
+	for _, group := range r.specs {
+		disks := group.like.Disks
+		if rest >= len(group.names) {
+			disk += sim.DiskID(len(group.names) * len(disks))
+			rest -= len(group.names)
+			continue
+		}
+		i := slices.IndexFunc(disks, func(d Disk) bool { return d.Name == name })
+		return disk + sim.DiskID(rest*len(disks)+i), i >= 0
+	}
+	return 0, false
 }
 
 // Path returns the names of the links from one host to another, and the

@@ -201,6 +201,14 @@ func (e *element) whole(name string, otherwise int) int {
 	})
 }
 
+func (e *element) cores() int {
+	n := e.whole("core", 1)
+	if n == 0 && e.err == nil {
+		e.err = e.wrong("core", "%.80q is not a number of cores", e.text("core"))
+	}
+	return n
+}
+
 // oneOf reads an attribute that is one of some words, and returns which.
 func (e *element) oneOf(name string, otherwise int, words ...string) int {
 	if e.text(name) == "" {
@@ -461,7 +469,7 @@ func (x *xmlReader) inZone(e *element, z *Zone) error {
 
 func (x *xmlReader) host(e *element, z *Zone) error {
 	h := Host{
-		Name: e.text("id"), Cores: e.whole("core", 1), Speeds: get(e, "speed", parseSpeeds), PState: e.whole("pstate", 0),
+		Name: e.text("id"), Cores: e.cores(), Speeds: get(e, "speed", parseSpeeds), PState: e.whole("pstate", 0),
 		Coordinates: get(e, "coordinates", parseCoordinates), State: x.profile(e, "state_file"), Availability: x.availability(e),
 	}
 	err := x.children(e, func(child *element) error {
@@ -523,7 +531,7 @@ func (x *xmlReader) link(e *element, z *Zone) (err error) {
 func (x *xmlReader) rack(e *element) Cluster {
 	return Cluster{
 		Name: e.text("id"), Prefix: e.text("prefix"), Suffix: e.text("suffix"), Numbers: get(e, "radical", parseRadical),
-		Host: Host{Cores: e.whole("core", 1), Speeds: get(e, "speed", parseSpeeds)},
+		Host: Host{Cores: e.cores(), Speeds: get(e, "speed", parseSpeeds)},
 		Link: Link{Bandwidth: e.bandwidth("bw"), Latency: e.latency("lat"), Policy: e.policy("sharing_policy", SplitDuplex)},
 	}
 }

@@ -367,10 +367,7 @@ func (y *yamlReader) network(f *file) error {
 	c := &y.platform.network
 	n := &f.Network
 	if n.Model != "" {
-		if n.Model == sim.VMPlaceS.Name {
-			model := sim.VMPlaceS
-			c.model = &model
-		} else if err := c.setModel(n.Model); err != nil {
+		if err := c.setModel(n.Model); err != nil {
 			return settings.Wrong("network.model", "%w", err)
 		}
 	}

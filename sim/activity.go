@@ -28,8 +28,11 @@ type Activity struct {
 	bytes      Bytes
 	cap        Bandwidth
 
-	flow Flow // of the sender's end, and of transfers
-	exec Exec
+	flow   Flow // of the sender's end, and of transfers
+	exec   Exec
+	access Access
+	disk   DiskID
+	what   string // goes on, if it is an operation
 }
 
 type activityKind uint8
@@ -40,7 +43,8 @@ const (
 	actReceive
 	actTransfer
 	actExec
-	actWork // on a disk or a migration: see cancel
+	actAccess
+	actOperation // of a VM or host, which goes on when the process ends
 )
 
 // Over reports whether the activity has ended.
@@ -57,8 +61,21 @@ func (a *Activity) Payload() any {
 	return a.payload
 }
 
-// Remaining returns how much is left: bytes of a message or transfer, work of an
-// execution.
+// Exec returns the execution that the activity is, for instance to change its
+// priority, or the zero Exec.
+func (a *Activity) Exec() Exec { return a.exec }
+
+// Flow returns the flow of the activity, or the zero Flow if it has none or its
+// message is not on its way.
+func (a *Activity) Flow() Flow {
+	if a.kind == actReceive && a.peer != nil {
+		return a.peer.flow
+	}
+	return a.flow
+}
+
+// Remaining returns how much is left: bytes of a message, a transfer or an access,
+// work of an execution.
 func (a *Activity) Remaining() float64 {
 	switch {
 	case a.over:
@@ -67,12 +84,10 @@ func (a *Activity) Remaining() float64 {
 		return float64(a.bytes)
 	case a.kind == actExec:
 		return float64(a.proc.sim.ExecRemaining(a.exec))
-	case a.kind == actReceive:
-		return a.peer.Remaining()
-	case a.kind == actSend, a.kind == actTransfer:
-		return a.proc.sim.FlowRemaining(a.flow)
+	case a.kind == actAccess:
+		return a.proc.sim.AccessRemaining(a.access)
 	}
-	return 0
+	return a.proc.sim.FlowRemaining(a.Flow())
 }
 
 // Cancel ends the activity with ErrCancelled, which is also what the other end
@@ -82,27 +97,30 @@ func (a *Activity) Cancel() { a.abort(ErrCancelled) }
 // Detach lets the activity go on when its process ends.
 func (a *Activity) Detach() { a.disown() }
 
-// Suspend stops an execution, a transfer or a message that is on its way.
+// Suspend stops an execution, a transfer, an access, or a message that is on its
+// way.
 func (a *Activity) Suspend() error {
-	return a.pause((*Simulation).SuspendExec, (*Simulation).SuspendFlow)
+	return a.pause((*Simulation).SuspendExec, (*Simulation).SuspendFlow, (*Simulation).SuspendAccess)
 }
 
 // Resume lets an activity that was suspended go on.
-func (a *Activity) Resume() error { return a.pause((*Simulation).ResumeExec, (*Simulation).ResumeFlow) }
+func (a *Activity) Resume() error {
+	return a.pause((*Simulation).ResumeExec, (*Simulation).ResumeFlow, (*Simulation).ResumeAccess)
+}
 
-func (a *Activity) pause(exec func(*Simulation, Exec) error, flow func(*Simulation, Flow) error) error {
+func (a *Activity) pause(exec func(*Simulation, Exec) error, flow func(*Simulation, Flow) error, access func(*Simulation, Access) error) error {
 	s := a.proc.sim
 	switch {
 	case a.over:
 		return fmt.Errorf("sim: %s: %w", a.awaited(), ErrOver)
 	case a.kind == actExec:
 		return exec(s, a.exec)
-	case a.kind == actReceive && !a.queued:
-		return flow(s, a.peer.flow)
-	case a.flow != Flow{}:
-		return flow(s, a.flow)
+	case a.kind == actAccess:
+		return access(s, a.access)
+	case a.Flow() != Flow{}:
+		return flow(s, a.Flow())
 	}
-	return fmt.Errorf("sim: %s: it can't be suspended", a.awaited())
+	return fmt.Errorf("sim: %s: it has not begun", a.awaited())
 }
 
 // Execute computes where the process is, and waits until that is done. The error
@@ -315,7 +333,7 @@ func (e *ending) Completed(_ Seconds, turn uint64, err error) {
 // finish ends an activity that nothing goes on for any more.
 func (a *Activity) finish(err error) {
 	a.over, a.err = true, err
-	a.peer, a.flow, a.exec = nil, Flow{}, Exec{}
+	a.peer, a.flow, a.exec, a.access = nil, Flow{}, Exec{}, Access{}
 	if a.kind == actSend {
 		a.payload = nil
 	}
@@ -341,12 +359,9 @@ func (a *Activity) abort(cause error) {
 	if a.over || a.kind == actNone {
 		return
 	}
-	s, exec, flow, peer := a.proc.sim, a.exec, a.flow, a.peer
+	s, exec, flow, access, peer := a.proc.sim, a.exec, a.Flow(), a.access, a.peer
 	if a.queued {
 		a.mailbox.take(a)
-	}
-	if a.kind == actReceive && peer != nil {
-		flow = peer.flow
 	}
 	a.finish(cause)
 	if peer != nil {
@@ -359,6 +374,9 @@ func (a *Activity) abort(cause error) {
 	}
 	if flow != (Flow{}) {
 		_ = s.CancelFlow(flow)
+	}
+	if access != (Access{}) {
+		_ = s.CancelAccess(access)
 	}
 }
 
@@ -374,6 +392,8 @@ func (a *Activity) awaited() string {
 		return "send"
 	case actExec:
 		return "execute"
+	case actAccess:
+		return fmt.Sprintf("access to disk %q", a.proc.sim.Disk(a.disk).Name)
 	}
-	return "work"
+	return a.what
 }

@@ -209,10 +209,10 @@ func (o *operations) bootComputes(i int32, id VMID, work Work, overhead float64)
 	if work == 0 {
 		return nil
 	}
-	if err := o.compute(i, 0, id.Place(), work); err != nil || overhead == 0 {
+	if err := o.compute(i, id.Place(), work); err != nil || overhead == 0 {
 		return err
 	}
-	return o.compute(i, 1, o.sim.HostOf(id).Place(), Work(overhead*float64(work)))
+	return o.compute(i, o.sim.HostOf(id).Place(), Work(overhead*float64(work)))
 }
 
 // bootReads reads a part of what a boot reads and, if the image is elsewhere,

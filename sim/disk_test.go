@@ -194,6 +194,37 @@ func TestAnAccessWaitsWithItsVMAndEndsWithIt(t *testing.T) {
 	}
 }
 
+// An access that is over is not its VM's any more, whoever has its slot now.
+func TestWhatIsOverDoesNotFollowItsVM(t *testing.T) {
+	s, d, ended := oneDisk(t, DiskSpec{Name: "d", Read: 100, Write: 100})
+	vm := bootVM(t, s, s.Disk(d).Host, VMSpec{})
+	startAccess(t, s, AccessSpec{Disk: d, Bytes: 100, By: vm.Place()}, ended, 1)
+	s.Call(2, func() { startAccess(t, s, AccessSpec{Disk: d, Bytes: 200, By: s.Disk(d).Host.Place()}, ended, 2) })
+	s.Call(3, func() {
+		if err := s.Shutdown(vm); err != nil {
+			t.Error(err)
+		}
+	})
+	run(t, s, Forever)
+	ended.want(t, accessEnding{1, 1, nil}, accessEnding{4, 2, nil})
+}
+
+// Accesses that end at the same date do so in one event, however the rest of
+// their bytes was rounded.
+func TestEqualAccessesEndTogether(t *testing.T) {
+	s, d, ended := oneDisk(t, DiskSpec{Name: "d", Read: 0.3, Write: 1})
+	for i := range 100 {
+		if i == 50 {
+			run(t, s, 0.1)
+		}
+		startAccess(t, s, AccessSpec{Disk: d, Bytes: 7, By: s.Disk(d).Host.Place()}, ended, uint64(i))
+	}
+	run(t, s, Forever)
+	if s.Events() != 2 || len(*ended) != 100 {
+		t.Errorf("%d accesses of two sorts ended in %d events", len(*ended), s.Events())
+	}
+}
+
 func TestAccessesFailWithTheHostOfTheirDisk(t *testing.T) {
 	s, d, ended := oneDisk(t, DiskSpec{Name: "d", Read: 100, Write: 100})
 	for i := range 3 {
@@ -390,8 +421,11 @@ func TestDisksAgreeWithTheSlowWay(t *testing.T) {
 		if err := s.Run(Forever); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(s.disks.accesses); n != len(s.disks.free) || len(s.disks.disks[d].alive) > 0 {
+		if n := len(s.disks.accesses); n != len(s.disks.free) {
 			t.Fatalf("%d of %d slots are free at the end", len(s.disks.free), n)
+		}
+		if d := s.disks.disks[d]; len(d.alive) != 0 || d.running != 0 || d.capped != 0 {
+			t.Fatalf("at the end %d accesses are alive, %d running, %d capped", len(d.alive), d.running, d.capped)
 		}
 	})
 }

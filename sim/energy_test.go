@@ -105,14 +105,16 @@ func TestTurningOnEndsWhatIsUnderWay(t *testing.T) {
 	s.Call(4, func() {
 		must(s.TurnOn(h))
 		must(s.TurnOn(g))
-	})
-	run(t, s, 200)
-	ended.want(t, accessEnding{4, 1, ErrCancelled}, accessEnding{4, 2, nil})
-	for _, h := range []HostID{h, g} {
-		if !s.IsOn(h) || s.Phase(h) != Steady || s.Draw(h) != 95 || s.Consumption(h).Idle != 196*95 {
-			t.Errorf("on %v, phase %v, %v W, %+v", s.IsOn(h), s.Phase(h), s.Draw(h), s.Consumption(h))
+		for _, h := range []HostID{h, g} {
+			if !s.IsOn(h) || s.Phase(h) != Steady || s.Draw(h) != 95 || s.Consumption(h).Idle != 0 {
+				t.Errorf("on %v, phase %v, %v W, %+v", s.IsOn(h), s.Phase(h), s.Draw(h), s.Consumption(h))
+			}
 		}
-	}
+	})
+	// What would have ended at 7 s does not end what begins meanwhile.
+	s.Call(5, func() { must(s.PowerDown(h, ended, 3)) })
+	run(t, s, 200)
+	ended.want(t, accessEnding{4, 1, ErrCancelled}, accessEnding{4, 2, nil}, accessEnding{12, 3, nil})
 }
 
 func TestAVMOwesItsPartOfTheLoad(t *testing.T) {

@@ -179,6 +179,9 @@ func TestMessagesTakeTheTimeOfTheirFlow(t *testing.T) {
 		s.must(err)
 		p.Sleep(0.5)
 		s.note("%v bytes are left", a.Remaining())
+		if s.FlowRate(a.Flow()) != 1e8 || (a.Exec() != Exec{}) {
+			t.Error(s.FlowRate(a.Flow()), a.Exec())
+		}
 		s.must(p.Wait(a))
 		s.note("sent")
 	})

@@ -209,10 +209,7 @@ func (ms *migrations) add(id VMID, target HostID, policy MigrationPolicy) *migra
 	}
 	m := ms.take()
 	data, source := &s.machines.vmData[id], s.HostOf(id)
-	m.Migration = Migration{
-		VM: id, Source: source, Target: target, Asked: s.now, Start: Forever,
-		Suspended: Forever, Resumed: Forever, End: Forever, Speed: 1,
-	}
+	m.Migration = pending(id, source, target, s.now)
 	m.policy, m.cap, m.speed = policy, data.writes.most, 1
 	m.load = data.writes.load(data.memory, policy.Disk, s.CoreSpeed(source))
 	ms.of[id] = m.slot + 1

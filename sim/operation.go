@@ -27,8 +27,8 @@ type operation struct {
 	back VMState // of the VM, if it fails
 
 	step    int
-	pending int // activities of the step that are not over
-	execs   [2]Exec
+	pending int  // activities of the step that are not over
+	exec    Exec // on the host; one in the VM ends with what the VM does
 	reads   Access
 	writes  Access
 	flow    Flow
@@ -217,9 +217,7 @@ func (o *operations) abandon(i int32, err error) {
 	o.ofVM[op.vm] = 0
 	op.err = err
 	// What is over already, or never began, refuses to be cancelled.
-	for _, e := range op.execs {
-		_ = o.sim.CancelExec(e)
-	}
+	_ = o.sim.CancelExec(op.exec)
 	_ = o.sim.CancelAccess(op.reads)
 	_ = o.sim.CancelAccess(op.writes)
 	if op.flow != (Flow{}) {
@@ -277,9 +275,9 @@ func (o *operations) keepImage(id VMID) {
 // The activities of a step. Each is awaited.
 
 // compute has a place compute.
-func (o *operations) compute(i int32, slot int, at Place, work Work) error {
+func (o *operations) compute(i int32, at Place, work Work) error {
 	e, err := o.sim.Execute(at, ExecSpec{Work: work}, o, o.name(i))
-	return o.await(i, err, func(op *operation) { op.execs[slot] = e })
+	return o.await(i, err, func(op *operation) { op.exec = e })
 }
 
 // read reads from a disk, and write writes to it.

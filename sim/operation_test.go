@@ -105,6 +105,19 @@ func (s *site) run(until Seconds, want ...accessEnding) {
 	}
 }
 
+// quiet checks that nothing computes, is read, written or sent.
+func (s *site) quiet() {
+	s.t.Helper()
+	for h := range HostID(s.Hosts()) {
+		if s.HostLoad(h) != 0 || s.Accesses(DiskID(h)) != 0 {
+			s.t.Errorf("at %v s: host %d gives %v, and its disk has %d accesses", s.Now(), h, s.HostLoad(h), s.Accesses(DiskID(h)))
+		}
+	}
+	if load := s.LinkLoad(s.link); load != 0 {
+		s.t.Errorf("at %v s: %v bytes/s are still sent", s.Now(), load)
+	}
+}
+
 // idle checks that no operation, access or flow is left.
 func (s *site) idle() {
 	s.t.Helper()
@@ -240,7 +253,7 @@ func TestABootThatFailsLeavesTheVMOff(t *testing.T) {
 				s := newSite(t, 2)
 				vm := s.vm(0, true)
 				spec := CloudImage
-				spec.Image, spec.Size, spec.Cache, spec.Overhead, spec.Set = 1, gigabyte/10, 0, 0.1, gigabyte
+				spec.Image, spec.Size, spec.Cache, spec.Overhead, spec.Set = 1, gigabyte/10, 0, 0.9, gigabyte
 				if name == "store" || name == "link" {
 					spec.Size = 0
 				}
@@ -254,6 +267,9 @@ func TestABootThatFailsLeavesTheVMOff(t *testing.T) {
 					}
 				})
 				// A store or link that fails is seen by the next who needs it.
+				if name != "store" && name != "link" {
+					s.Call(at+1e-9, s.quiet)
+				}
 				if err := s.Run(100); err != nil {
 					t.Fatal(err)
 				}
@@ -314,7 +330,10 @@ func TestAShutdownTakesItsTime(t *testing.T) {
 		s.refused("shutdown in the past", s.ShutdownAfter(vm, -1, nil, 0), nil)
 		s.refused("no operation", s.CancelOperation(vm), ErrOver)
 	})
-	s.run(100, accessEnding{2, 2, ErrCancelled}, accessEnding{5, 1, nil}, accessEnding{7, 3, ErrVMGone})
+	s.run(Forever, accessEnding{2, 2, ErrCancelled}, accessEnding{5, 1, nil}, accessEnding{7, 3, ErrVMGone})
+	if s.Now() != 8 {
+		t.Errorf("something is left to do until %v s", s.Now())
+	}
 	s.idle()
 }
 
@@ -391,6 +410,7 @@ func TestASaveThatFailsLeavesTheVMAsItWas(t *testing.T) {
 			}
 			s.must(s.Save(vm, 1, &s.told, 1))
 			s.Call(1, func() { s.must(c.fail(s, vm)) })
+			s.Call(1+1e-9, s.quiet)
 			s.run(100, accessEnding{1, 1, c.want})
 			used := Bytes(gigabyte)
 			if c.then == VMOff {
@@ -429,6 +449,7 @@ func TestAVMWhoseRestoreFailsIsStillSaved(t *testing.T) {
 			s.must(s.Save(vm, 0, nil, 0))
 			s.Call(10, func() { s.must(s.Restore(vm, 1, &s.told, 1)) })
 			s.Call(11, func() { s.must(c.fail(s, vm)) })
+			s.Call(11+1e-9, s.quiet)
 			s.run(20, accessEnding{11, 1, c.want})
 			used := Bytes(0)
 			if c.then == VMRunning {

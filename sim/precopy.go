@@ -37,9 +37,10 @@ type Migration struct {
 	// Asked is when it was asked for, and Start when its first transfer began:
 	// later, if it had to wait for its turn.
 	Asked, Start Seconds
-	// Suspended is when the VM was paused for the last transfer, and Resumed
-	// when it went on at the target; Forever, if that did not happen.
-	Suspended, Resumed Seconds
+	// Suspended is when the VM was paused for the last transfer, Resumed when it
+	// went on at the target, and Complete when all its memory was there, which is
+	// later with post-copy. What did not happen has the date Forever.
+	Suspended, Resumed, Complete Seconds
 	// End is when the caller was told: after the last byte and, unless the
 	// migration failed, an acknowledgement of no bytes from the target.
 	End      Seconds
@@ -102,9 +103,17 @@ type precopy struct {
 	memSeen int   // of Transfers, without the disk
 }
 
+// pending returns the record of a migration that has not begun.
+func pending(id VMID, source, target HostID, asked Seconds) Migration {
+	return Migration{
+		VM: id, Source: source, Target: target, Asked: asked, Speed: 1,
+		Start: Forever, Suspended: Forever, Resumed: Forever, Complete: Forever, End: Forever,
+	}
+}
+
 // begin starts a migration.
 func (c *precopy) begin(now Seconds) move {
-	c.Start, c.End, c.Suspended, c.Resumed, c.Speed = now, Forever, Forever, Forever, 1
+	c.Start = now
 	if c.disk > 0 {
 		return c.transfer(now, StageDisk, c.disk)
 	}
@@ -144,6 +153,7 @@ func (c *precopy) next(now Seconds, work Work) move {
 	case StageStop:
 		return c.switchOver(now)
 	case StagePull:
+		c.Complete = now
 		return moveDone
 	}
 	rest := fresh(c.written, work, c.workingSet) + fresh(c.diskWritten, work, c.disk)
@@ -180,13 +190,8 @@ func (c *precopy) exhausted(now Seconds) bool {
 	switch p.Remedy {
 	case KeepOn, AutoConverge:
 		return false
-	case GiveUp: // its time limit is hard
-	default:
-		if now-c.Start >= p.TimeLimit {
-			return true
-		}
 	}
-	return c.memSeen >= p.MaxRounds-1 || float64(c.memSent) > p.MaxFactor*float64(c.memory)
+	return now-c.Start >= p.TimeLimit || c.memSeen >= p.MaxRounds-1 || float64(c.memSent) > p.MaxFactor*float64(c.memory)
 }
 
 // remedy does what the policy wants of a copy that does not converge.
@@ -233,6 +238,7 @@ func (c *precopy) switchOver(now Seconds) move {
 	c.Downtime += now - c.Suspended
 	c.Resumed = now
 	if c.rest == 0 {
+		c.Complete = now
 		return moveArrive
 	}
 	c.Speed = c.policy.PostCopySpeed

@@ -57,7 +57,8 @@ func Predict(of Copy) (Migration, error) {
 		return Migration{}, fmt.Errorf("sim: predict a migration: %w", err)
 	}
 	p := prediction{Copy: of, precopy: precopy{
-		policy: of.Policy.under(Right),
+		Migration: pending(0, 0, 0, 0),
+		policy:    of.Policy.under(Right),
 		load: load{
 			memory: of.Memory, workingSet: of.WorkingSet, disk: of.Disk,
 			written: float64(of.DirtyRate), diskWritten: float64(of.DiskDirtyRate),

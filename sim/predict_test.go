@@ -141,6 +141,10 @@ func TestRemedies(t *testing.T) {
 			ends: 1e7, transfers: 1 + int((1e7-first)/round) + 1, err: sim.ErrTimeout,
 		},
 		{
+			name: "a pause is not cut short", policy: sim.MigrationPolicy{Remedy: sim.KeepOn, MaxDowntime: 10, TimeLimit: 10},
+			ends: first + round + 0.0005, downtime: round, transfers: 2, converged: true,
+		},
+		{
 			name: "keep on for ever", policy: sim.MigrationPolicy{Remedy: sim.KeepOn},
 			ends: math.Inf(1), transfers: 1000, err: sim.ErrNoConvergence,
 		},

@@ -67,9 +67,9 @@ func (s *stage) addVM(host HostID) VMID {
 	return id
 }
 
-// note logs what happens, with its date.
+// note logs what happens, with its date to the nanosecond.
 func (s *stage) note(format string, args ...any) {
-	s.log = append(s.log, fmt.Sprintf("%v: ", float64(s.Now()))+fmt.Sprintf(format, args...))
+	s.log = append(s.log, fmt.Sprintf("%v: ", s.Now().Duration().Seconds())+fmt.Sprintf(format, args...))
 }
 
 // plays runs the simulation to its end, and expects a log.

@@ -79,7 +79,7 @@ func (n *network) append(f *flow, source, target HostID, weight float64) error {
 	}
 	for _, id := range links {
 		if err := n.known(id); err != nil {
-			return err
+			return fmt.Errorf("%w: the router names %w", ErrNoRoute, err)
 		}
 		l := &n.links[id]
 		if l.epoch != n.epoch {

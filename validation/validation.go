@@ -60,6 +60,7 @@ var folders = map[string]struct {
 	"energy":    {replayEnergy, 1e-9},
 	"migration": {replayMigration, 1e-7},
 	"net":       {replayNet, 1e-9},
+	"vmnet":     {replayVMNet, 1e-9},
 }
 
 // Folders returns the names of the folders whose cases can be replayed.
