@@ -193,7 +193,12 @@ func (p *Process) WaitAny(timeout Seconds, activities ...*Activity) (int, error)
 		return -1, err
 	}
 	if len(activities) == 0 {
-		return -1, fmt.Errorf("sim: process %q waits for none of no activities", p.name)
+		return -1, p.wrong("wait", "has nothing to wait for")
+	}
+	for _, a := range activities {
+		if a.proc.sim != p.sim {
+			return -1, p.wrong("wait", "is for something of another simulation")
+		}
 	}
 	if i := firstOver(activities); i >= 0 {
 		return i, nil

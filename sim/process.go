@@ -21,7 +21,8 @@ import (
 // switched off. A killed process unwinds when its turn comes, at the same date:
 // its deferred functions run, then those given to OnExit. They must not wait;
 // a call that would wait ends them. It unwinds by a panic, which must not be
-// kept back by recover.
+// kept back by recover. A process that suspends its own VM, or shuts it down, or
+// switches its own host off, goes on up to its next call that waits.
 //
 // The methods that wait, and those that start something on behalf of the
 // process, are for its own code only. Others, such as Kill, Suspend and Resume,
@@ -57,7 +58,7 @@ type Process struct {
 	started   []*Activity // without waiting, in no particular order
 	joiners   []*Process  // wait for its end
 	onExit    []func(error)
-	cause     error // why it was killed
+	cause     error // why it ends; nil if it does so by itself
 	links     [rosters]rosterLink
 }
 
@@ -198,8 +199,6 @@ func (ps *processes) at(place Place) *roster {
 	}
 	return &(*list)[i]
 }
-
-// The public face of a process.
 
 // Name returns the name that the process was given.
 func (p *Process) Name() string { return p.name }
@@ -358,8 +357,8 @@ func (p *Process) eachExec(f func(*Simulation, Exec) error) {
 }
 
 // OnExit has f called when the process ends: with nil if its function returned
-// or it called Exit, and else with why it was killed. The last one given is called
-// first.
+// or it called Exit, and else with why it was killed or how it panicked. The last
+// one given is called first.
 func (p *Process) OnExit(f func(error)) { p.onExit = append(p.onExit, f) }
 
 // Exit ends the process. Its deferred functions run.

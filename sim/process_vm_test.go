@@ -112,6 +112,19 @@ func TestOperationsOutliveTheirProcess(t *testing.T) {
 	}
 }
 
+func TestWhoMigratesAVMThatIsShutDownLivesOn(t *testing.T) {
+	s := newStage(t, 2)
+	s.wire(1e8)
+	id, err := s.AddVM(VMSpec{Name: "vm", Host: 0, VCPUs: 1, Memory: 4e8})
+	s.must(err)
+	s.spawn(here, "p", func(p *Process) {
+		_, err := p.Migrate(id, 1, MigrationPolicy{})
+		s.note("%v", errors.Is(err, ErrVMGone))
+	})
+	s.Call(1, func() { s.must(s.Shutdown(id)) })
+	s.plays("1: true")
+}
+
 // A process in a VM goes with it, and computes at the speed of where it is.
 func TestProcessesMigrateWithTheirVM(t *testing.T) {
 	s := newStage(t, 1)

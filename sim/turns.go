@@ -93,18 +93,24 @@ func (p *Process) run(yield func(struct{}) bool) {
 // an orderly way. What calls runtime.Goexit can't be stopped from ending the
 // goroutine of Run as well, so that a test that fails in a process has failed.
 func (p *Process) judge(panicked any, returned bool) {
+	var err error
 	switch _, orderly := panicked.(unwound); {
-	case orderly:
+	case orderly || panicked == nil && returned:
+		return
 	case panicked != nil:
-		p.sim.Fail(&PanicError{Process: p.name, At: p.sim.now, Value: panicked, Stack: debug.Stack()})
-	case !returned:
-		p.sim.Fail(fmt.Errorf("process %q called runtime.Goexit", p.name))
+		err = &PanicError{Process: p.name, At: p.sim.now, Value: panicked, Stack: debug.Stack()}
+	default:
+		err = fmt.Errorf("process %q called runtime.Goexit", p.name)
 	}
+	if p.cause == nil {
+		p.cause = err
+	}
+	p.sim.Fail(err)
 }
 
 // finish ends a process for good.
 func (p *Process) finish() {
-	ps := &p.sim.processes
+	defer p.leave()
 	p.killed = true // whatever would wait from here on unwinds
 	for len(p.onExit) > 0 {
 		last := len(p.onExit) - 1
@@ -112,11 +118,22 @@ func (p *Process) finish() {
 		p.onExit = p.onExit[:last]
 		p.atExit(f)
 	}
+}
+
+func (p *Process) atExit(f func(error)) {
+	returned := false
+	defer func() { p.judge(recover(), returned) }()
+	f(p.cause)
+	returned = true
+}
+
+// leave takes a process out of the simulation.
+func (p *Process) leave() {
+	ps := &p.sim.processes
 	if p.cause == nil {
-		p.drop(ErrEnded)
-	} else {
-		p.drop(p.cause)
+		p.cause = ErrEnded
 	}
+	p.drop(p.cause)
 	p.state = procEnded
 	p.sim.Cancel(p.timer)
 	p.sim.Cancel(p.killTimer)
@@ -129,13 +146,6 @@ func (p *Process) finish() {
 	}
 	p.joiners, p.next, p.yield, p.body = nil, nil, nil, nil
 	ps.current = nil
-}
-
-func (p *Process) atExit(f func(error)) {
-	returned := false
-	defer func() { p.judge(recover(), returned) }()
-	f(p.cause)
-	returned = true
 }
 
 // turn is the first thing in each call that waits: it ends a process that was
