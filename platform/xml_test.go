@@ -62,7 +62,7 @@ func TestXMLRefused(t *testing.T) {
 		"memory":            {inXML("Full", "<host id=\"a\" speed=\"1Gf\">\n<prop id=\"ram\" value=\"a lot\"/></host>"), `p.xml: line 3: prop "ram": value: "a lot" is not an amount of memory; write a number and a unit, as in "2GiB" or "512MB"`},
 		"two disks":         {inXML("Full", `<host id="a" speed="1Gf"><disk id="d" read_bw="1MBps" write_bw="1MBps"/><disk id="d" read_bw="1MBps" write_bw="1MBps"/></host>`), `p.xml: line 2: host "a": two disks have the name "d"`},
 		"disk":              {inXML("Full", `<host id="a" speed="1Gf"><disk id="d" read_bw="0" write_bw="1MBps"/></host>`), `p.xml: line 2: host "a": disk "d": 0 and 1e+06 bytes/s; both must be positive`},
-		"same name":         {inXML("Full", hostA+"\n<router id=\"a\"/>"), `p.xml: line 3: "a" is there twice: it is a host as well, in zone "w"`},
+		"same name":         {inXML("Full", hostA+"\n<router id=\"a\"/>"), `p.xml: line 3: "a" is there twice: it is a host as well`},
 		"routing":           {inXML("Foyd", ""), `p.xml: line 1: zone "w": routing: there is no routing "Foyd"; did you mean "Floyd"?; there are Full, Floyd, Dijkstra, DijkstraCache, Cluster, Star, Vivaldi and None`},
 		"Wifi zone":         {inXML("Wifi", ""), `p.xml: line 1: zone "w": routing: Wifi zones are not supported`},
 		"Wifi link":         {inXML("Full", `<link id="l" bandwidth="1MBps" latency="1ms" sharing_policy="WIFI"/>`), `p.xml: line 2: link "l": sharing_policy: Wifi links are not supported`},
