@@ -423,8 +423,8 @@ func (c *compiler) graph(z *Zone, into *zone) error {
 			return err
 		}
 		switch {
-		case e.from == e.to && c.kind(c.points[r.it.From]) != "host":
-			return r.at.err("a route from %s %q to itself; only hosts have one", c.kind(c.points[r.it.From]), r.it.From)
+		case e.from == e.to && c.kind(c.points[r.it.From]) == "zone":
+			return r.at.err("a route from zone %q to itself; only hosts have one", r.it.From)
 		case e.from == e.to || r.it.OneWay:
 			all = append(all, placedEdge{e, r})
 		default:

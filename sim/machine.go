@@ -17,7 +17,6 @@ type machines struct {
 	hostSpecs []HostSpec
 
 	vms    []vm
-	claims []claim // of each VM on its host
 	vmData []vmData
 
 	execs     []exec

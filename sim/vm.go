@@ -40,6 +40,7 @@ type VMSpec struct {
 
 // vm is what changes about a VM. The integrals are up to date at since.
 type vm struct {
+	claim       claim // on its host
 	since       Seconds
 	given, lost Work
 	short       Seconds // with less than it asked for
@@ -77,7 +78,6 @@ func (s *Simulation) AddVM(spec VMSpec) (VMID, error) {
 		since: s.now, demand: spec.Demand, cap: spec.Cap, priority: unlessSet(spec.Priority, 1), throttle: 1,
 		host: spec.Host, vcpus: int32(spec.VCPUs), execs: none, pin: none,
 	})
-	m.claims = append(m.claims, claim{})
 	m.vmData = append(m.vmData, vmData{spec.Name, spec.Memory, writesOf(spec)})
 	if !spec.Off {
 		if err := s.setState(id, VMRunning); err != nil {
@@ -240,7 +240,7 @@ func (m *machines) demanded(v *vm) (most Speed, weight float64) {
 // reclaim computes what a VM asks for, and its claim on its host, after a
 // change of what runs inside, its limits or its state. The VM is settled.
 func (m *machines) reclaim(id VMID) {
-	v, c := &m.vms[id], &m.claims[id]
+	v, c := &m.vms[id], &m.vms[id].claim
 	speed := m.hosts[v.host].speed
 	most, busy := m.demanded(v)
 	executions := false
@@ -285,7 +285,7 @@ func (s *Simulation) Share(id VMID) Speed {
 	if !s.machines.hasVM(id) {
 		return 0
 	}
-	return s.machines.claims[id].rate
+	return s.machines.vms[id].claim.rate
 }
 
 // Delivery says how a VM was served since it was added.
@@ -365,6 +365,6 @@ func (m *machines) depart(id VMID) {
 	if v.pin != none {
 		h.pinned--
 	}
-	m.claims[id] = claim{}
+	m.vms[id].claim = claim{}
 	m.inside(id)
 }
