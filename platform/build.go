@@ -33,7 +33,7 @@ func Build(p *Platform, s *sim.Simulation) (*Router, error) {
 		}
 	}
 	if r.far() {
-		s.SetRouter(farRouter{r})
+		s.SetRouter(&farRouter{Router: r})
 	} else {
 		s.SetRouter(r)
 	}

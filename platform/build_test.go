@@ -223,3 +223,50 @@ func TestCoordinatesTakeTime(t *testing.T) {
 		}
 	}
 }
+
+// The first mistake in code is the error, without a place, and nothing that
+// follows from it.
+func TestMistakesInCode(t *testing.T) {
+	good := Host{Name: "a", Speeds: []sim.Speed{1}}
+	for want, describe := range map[string]func(z *Zone){
+		"a host without a name":                                      func(z *Zone) { z.Host(Host{Speeds: []sim.Speed{1}}) },
+		`host "a": it has no speed`:                                  func(z *Zone) { z.Host(Host{Name: "a"}); z.Host(good) },
+		`host "a": a speed of NaN flop/s`:                            func(z *Zone) { z.Host(Host{Name: "a", Speeds: []sim.Speed{sim.Speed(math.NaN())}}) },
+		`host "a": -1 cores`:                                         func(z *Zone) { z.Host(Host{Name: "a", Cores: -1, Speeds: []sim.Speed{1}}) },
+		`host "a": -1 bytes of memory`:                               func(z *Zone) { z.Host(Host{Name: "a", Memory: -1, Speeds: []sim.Speed{1}}) },
+		`link "l": a bandwidth of +Inf bytes/s; it must be positive`: func(z *Zone) { z.Link(Link{Name: "l", Bandwidth: sim.Bandwidth(math.Inf(1))}) },
+		`link "l": a latency of -1 s`:                                func(z *Zone) { z.Link(Link{Name: "l", Bandwidth: 1, Latency: -1}) },
+		`link "l": policy 9 is unknown`:                              func(z *Zone) { z.Link(Link{Name: "l", Bandwidth: 1, Policy: 9}) },
+		`"c": no hosts`:                                              func(z *Zone) { z.Cluster(Cluster{Name: "c", Link: Link{Bandwidth: 1}}) },
+		`"c": hosts from 3 to 2`:                                     func(z *Zone) { z.Cluster(Cluster{Name: "c", Numbers: []Range{{3, 2}}, Link: Link{Bandwidth: 1}}) },
+		`"c": links: a bandwidth of 0 bytes/s; it must be positive`: func(z *Zone) {
+			z.Cluster(Cluster{Name: "c", Numbers: Count(0, 1), Host: good})
+		},
+		`cluster "c": a limiter of -1 bytes/s`: func(z *Zone) {
+			z.Cluster(Cluster{Name: "c", Numbers: Count(0, 1), Host: good, Link: Link{Bandwidth: 1}, Limiter: -1})
+		},
+		`zone "z" has no or several routers: say which gateway`: func(z *Zone) {
+			z.Zone("z", Full).Host(good)
+			z.Host(Host{Name: "b", Speeds: []sim.Speed{1}})
+			z.Connect("b", "z", Link{Name: "l", Bandwidth: 1})
+		},
+		`gateway "y" is a zone; it has to be a host or router`: func(z *Zone) {
+			z.Zone("z", Full).Zone("y", Full)
+			z.Host(good)
+			z.Link(Link{Name: "l", Bandwidth: 1})
+			z.Route(Route{From: "a", To: "z", ToGateway: "y", Via: []Hop{Up("l")}})
+		},
+		`"w" is there twice: it is a zone as well`: func(z *Zone) { z.Host(Host{Name: "w", Speeds: []sim.Speed{1}}) },
+		`zone "w": there is no Routing(17)`:        func(z *Zone) { z.routing = 17 },
+	} {
+		p := New("w", Full)
+		describe(p.Root())
+		s := sim.New()
+		if _, err := Build(p, s); err == nil || err.Error() != "platform: "+want {
+			t.Errorf("%v, want %s", err, want)
+		}
+		if s.Hosts()+s.Links() > 0 {
+			t.Errorf("%s: something was built", want)
+		}
+	}
+}

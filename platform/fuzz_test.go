@@ -1,8 +1,11 @@
 package platform
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -57,6 +60,48 @@ func FuzzYAML(f *testing.F) {
 	})
 }
 
+// Platforms with attributes and lines exchanged are well-formed, and mostly
+// senseless: none makes the reader or the router stumble.
+func TestMixedUpPlatforms(t *testing.T) {
+	files, err := filepath.Glob("testdata/peer/*.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts, values, lines []string
+	value := regexp.MustCompile(`"[^"]*"`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+		values = append(values, value.FindAllString(string(text), -1)...)
+		lines = append(lines, strings.SplitAfter(string(text), "\n")...)
+	}
+	rng := rand.New(rand.NewPCG(1, 4))
+	accepted := 0
+	for range 3000 {
+		text := texts[rng.IntN(len(texts))]
+		for range rng.IntN(4) {
+			at := value.FindAllStringIndex(text, -1)
+			where := at[rng.IntN(len(at))]
+			text = text[:where[0]] + values[rng.IntN(len(values))] + text[where[1]:]
+		}
+		if rng.IntN(2) == 0 {
+			all := strings.SplitAfter(text, "\n")
+			all[rng.IntN(len(all))] = lines[rng.IntN(len(lines))]
+			text = strings.Join(all, "")
+		}
+		if p, err := parseXML("p.xml", []byte(text), fuzzFiles, fewHosts); err == nil {
+			use(t, p)
+			accepted++
+		}
+	}
+	if accepted < 100 {
+		t.Errorf("only %d were accepted", accepted)
+	}
+}
+
 // use builds a platform, asks for routes, and lets its profiles play.
 func use(t *testing.T, p *Platform) {
 	s, err := sim.NewWith(p.Settings(sim.DefaultSettings()))
@@ -83,7 +128,7 @@ func use(t *testing.T, p *Platform) {
 			}
 		}
 	}
-	if err := s.Run(10); err != nil {
+	if err := s.Run(0.01); err != nil { // a profile may begin anew each microsecond
 		t.Fatal(err)
 	}
 }

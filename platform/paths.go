@@ -59,13 +59,16 @@ func (z *zone) keep(from int32, tree []int32) {
 	p.trees[from] = tree
 }
 
+// endless is more than any path has links, and twice that is a number yet.
+const endless = math.MaxInt32 / 2
+
 // floyd computes all trees [2].
 func (z *zone) floyd(r *Router) {
 	n := int(z.size)
 	z.paths.trees = make([][]int32, n)
 	cost := make([]int32, n*n)
 	for i := range cost {
-		cost[i] = math.MaxInt32
+		cost[i] = endless
 	}
 	for i := range z.paths.trees {
 		z.paths.trees[i] = make([]int32, n)
@@ -81,12 +84,14 @@ func (z *zone) floyd(r *Router) {
 		over, through := cost[k*n:k*n+n], z.paths.trees[k]
 		for i := range n {
 			first := cost[i*n+k]
-			if first == math.MaxInt32 || i == k {
+			if first == endless || i == k {
 				continue
 			}
-			row, tree := cost[i*n:i*n+n], z.paths.trees[i]
+			// Of the same length, so that the compiler sees it.
+			row, tree := cost[i*n : i*n+n][:len(over)], z.paths.trees[i][:len(over)]
+			through := through[:len(over)]
 			for j, rest := range over {
-				if rest != math.MaxInt32 && first+rest < row[j] {
+				if first+rest < row[j] {
 					row[j] = first + rest
 					tree[j] = through[j]
 				}

@@ -48,8 +48,7 @@ import (
 // pen.
 const MaxHosts = 1_000_000
 
-// Error is what is wrong with a platform, and where. File and line are empty
-// if the platform was made in code.
+// Error is what is wrong with a platform that was read from a file, and where.
 type Error = settings.KeyError
 
 // Routing says how a zone finds the way between two of its children.
@@ -132,6 +131,9 @@ type place struct {
 
 // err makes an error of what is wrong there.
 func (at place) err(format string, args ...any) error {
+	if at == (place{}) {
+		return fmt.Errorf("platform: "+format, args...)
+	}
 	return &Error{File: at.file, Line: at.line, Key: at.key, Err: fmt.Errorf(format, args...)}
 }
 
@@ -289,8 +291,8 @@ type Hop struct {
 // Direction says which half of a split-duplex link is meant.
 type Direction uint8
 
-// The directions. Up is the one of a route that was declared in the order in
-// which the link's ends were named, whatever that means to those who did it.
+// The directions. Which of the two halves is up is for those to say who declare
+// the routes over them; the way back takes the other one.
 const (
 	Either Direction = iota // of a link that is not split
 	Upwards
@@ -322,7 +324,12 @@ func (z *Zone) Zone(name string, routing Routing) *Zone {
 }
 
 // Host declares a host.
-func (z *Zone) Host(h Host) { z.hosts(h, []string{h.Name}) }
+func (z *Zone) Host(h Host) {
+	if h.Name == "" {
+		z.platform.fail(z.platform.at, "a host without a name")
+	}
+	z.hosts(h, []string{h.Name})
+}
 
 // hosts declares hosts that differ in their names only.
 func (z *Zone) hosts(like Host, names []string) {

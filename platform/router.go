@@ -105,12 +105,15 @@ func (r *Router) Route(source, target sim.HostID, links []sim.LinkID) ([]sim.Lin
 }
 
 // farRouter is a Router with Vivaldi zones. It is a [sim.FarRouter].
-type farRouter struct{ *Router }
+type farRouter struct {
+	*Router
+	room []sim.LinkID // for links that nobody asked for
+}
 
 // Distance returns the latency of Vivaldi zones on the way.
-func (r farRouter) Distance(source, target sim.HostID) sim.Seconds {
-	var room [64]sim.LinkID
-	w, _ := r.walk(source, target, room[:0])
+func (r *farRouter) Distance(source, target sim.HostID) sim.Seconds {
+	w, _ := r.walk(source, target, r.room[:0])
+	r.room = w.links
 	return w.distance
 }
 

@@ -11,8 +11,6 @@ func finite(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
 func (h Host) validate() error {
 	switch {
-	case h.Name == "" && h.Cores == 0:
-		return errors.New("it has no name")
 	case h.Cores < 1:
 		return fmt.Errorf("%d cores", h.Cores)
 	case len(h.Speeds) == 0:

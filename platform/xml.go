@@ -598,7 +598,7 @@ func (x *xmlReader) route(e *element, z *Zone) error {
 		z.Bypass(r)
 		return nil
 	}
-	if z.routing == Star && e.name != "ASroute" {
+	if z.routing == Star {
 		for _, end := range []*string{&r.From, &r.To} {
 			if *end == "*" {
 				*end = ""

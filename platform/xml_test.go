@@ -62,7 +62,7 @@ func TestXMLRefused(t *testing.T) {
 		"memory":            {inXML("Full", "<host id=\"a\" speed=\"1Gf\">\n<prop id=\"ram\" value=\"a lot\"/></host>"), `p.xml: line 3: prop "ram": value: "a lot" is not an amount of memory; write a number and a unit, as in "2GiB" or "512MB"`},
 		"two disks":         {inXML("Full", `<host id="a" speed="1Gf"><disk id="d" read_bw="1MBps" write_bw="1MBps"/><disk id="d" read_bw="1MBps" write_bw="1MBps"/></host>`), `p.xml: line 2: host "a": two disks have the name "d"`},
 		"disk":              {inXML("Full", `<host id="a" speed="1Gf"><disk id="d" read_bw="0" write_bw="1MBps"/></host>`), `p.xml: line 2: host "a": disk "d": 0 and 1e+06 bytes/s; both must be positive`},
-		"same name":         {inXML("Full", hostA+"\n<router id=\"a\"/>"), `p.xml: line 3: "a" is there twice: it is a host as well, in zone "w"`},
+		"same name":         {inXML("Full", hostA+"\n<router id=\"a\"/>"), `p.xml: line 3: "a" is there twice: it is a host as well`},
 		"routing":           {inXML("Foyd", ""), `p.xml: line 1: zone "w": routing: there is no routing "Foyd"; did you mean "Floyd"?; there are Full, Floyd, Dijkstra, DijkstraCache, Cluster, Star, Vivaldi and None`},
 		"Wifi zone":         {inXML("Wifi", ""), `p.xml: line 1: zone "w": routing: Wifi zones are not supported`},
 		"Wifi link":         {inXML("Full", `<link id="l" bandwidth="1MBps" latency="1ms" sharing_policy="WIFI"/>`), `p.xml: line 2: link "l": sharing_policy: Wifi links are not supported`},
@@ -77,7 +77,7 @@ func TestXMLRefused(t *testing.T) {
 		"no direction":      {inXML("Full", hostA+hostB+`<link id="l" bandwidth="1MBps" sharing_policy="SPLITDUPLEX"/>`+"\n"+`<route src="a" dst="b"><link_ctn id="l"/></route>`), `p.xml: line 3: link "l" is split-duplex: say which direction, UP or DOWN`},
 		"direction":         {inXML("Full", routes+`<route src="a" dst="b"><link_ctn id="l" direction="UP"/></route>`), `p.xml: line 3: link "l" has no directions; it is not split-duplex`},
 		"same route":        {inXML("Full", routes+"<route src=\"a\" dst=\"b\"><link_ctn id=\"l\"/></route>\n<route src=\"b\" dst=\"a\"><link_ctn id=\"l\"/></route>"), `p.xml: line 4: the route from "b" to "a" is there twice, first in line 3; a route that is not said to be one-way counts for the way back as well`},
-		"to itself":         {inXML("Full", routes+"<router id=\"r\"/>\n<route src=\"r\" dst=\"r\"><link_ctn id=\"l\"/></route>"), `p.xml: line 4: a route from router "r" to itself; only hosts have one`},
+		"to itself":         {inXML("Full", linkL+"<zone id=\"z\" routing=\"Full\"><router id=\"r\"/></zone>\n<zoneRoute src=\"z\" dst=\"z\" gw_src=\"r\" gw_dst=\"r\"><link_ctn id=\"l\"/></zoneRoute>"), `p.xml: line 3: a route from zone "z" to itself; only hosts have one`},
 		"other zone":        {inXML("Full", routes+"<zone id=\"v\" routing=\"Full\"><host id=\"c\" speed=\"1Gf\"/></zone>\n<route src=\"a\" dst=\"c\"><link_ctn id=\"l\"/></route>"), `p.xml: line 4: host "c" is not in zone "w" but in "v"; a route leads from one child of its zone to another`},
 		"no gateway":        {inXML("Full", routes+"<zone id=\"v\" routing=\"Full\"><host id=\"c\" speed=\"1Gf\"/></zone>\n<zoneRoute src=\"a\" dst=\"v\" gw_src=\"a\" gw_dst=\"d\"><link_ctn id=\"l\"/></zoneRoute>"), `p.xml: line 4: there is no gateway "d" in zone "v"; did you mean "a"?`},
 		"gateway elsewhere": {inXML("Full", routes+"<zone id=\"v\" routing=\"Full\"><host id=\"c\" speed=\"1Gf\"/></zone>\n<zoneRoute src=\"a\" dst=\"v\" gw_src=\"a\" gw_dst=\"b\"><link_ctn id=\"l\"/></zoneRoute>"), `p.xml: line 4: gateway "b" is not in zone "v" but in "w"`},
@@ -130,9 +130,16 @@ func TestXMLRefused(t *testing.T) {
 	}
 }
 
-// Deep nesting ends with an error, and so does a deep chain of gateways.
+// Deep nesting ends with an error; many elements beside each other do not.
 func TestXMLNestedTooDeep(t *testing.T) {
-	text := "<platform version=\"4.1\">"
+	text := inXML("Full", "")
+	for i := range 300 {
+		text = strings.Replace(text, "</zone>", fmt.Sprintf(`<trace id="t%d" periodicity="0"/><link id="l%d" bandwidth="1MBps"><prop id="a" value="b"/></link></zone>`, i, i), 1)
+	}
+	if _, err := ParseXML("p.xml", []byte(text), nil); err != nil {
+		t.Error(err)
+	}
+	text = "<platform version=\"4.1\">"
 	for i := range 200 {
 		text += fmt.Sprintf("<zone id=\"z%d\" routing=\"Full\">\n", i)
 	}

@@ -36,7 +36,7 @@ func TestYAMLRefused(t *testing.T) {
 		"two powers":     {"hosts:\n- name: a\n  pstates: [{speed: 1Gf, idle: 3W, full: 5W}]\n  power: {idle: 1W}", "p.yaml: line 4: hosts[0].power: there are pstates, which say it already"},
 		"boot":           {cluster + "  power: {boot: {takes: -1s}}", "p.yaml: line 6: clusters[0].power: a change of less than 0 s"},
 		"host's name":    {"hosts: [{speed: 1Gf}]", "p.yaml: line 1: hosts[0].name: it is missing"},
-		"same name":      {"hosts:\n- {name: a, speed: 1Gf}\n- {name: a, speed: 1Gf}", `p.yaml: line 3: hosts[1]: "a" is there twice: it is a host as well, in zone "p"`},
+		"same name":      {"hosts:\n- {name: a, speed: 1Gf}\n- {name: a, speed: 1Gf}", `p.yaml: line 3: hosts[1]: "a" is there twice: it is a host as well`},
 		"router's name":  {"routers:\n- ''\n", `p.yaml: line 2: routers[0]: zone "p": a router without a name`},
 		"routing":        {"routing: full\n", `p.yaml: line 1: routing: "full" is neither shortest nor declared`},
 		"link's name":    {"links:\n- bandwidth: 1Gbps\n", "p.yaml: line 2: links[0].name: it is missing"},

@@ -108,6 +108,30 @@ func TestBootTimesAreCloseToMeasuredOnes(t *testing.T) {
 	}
 }
 
+// The thesis says of its boot model that it has "deviations within 2 seconds in
+// case of CPU contention, and 10 seconds in average for I/O contention". What it
+// was compared with there is not published; here it is the means of [9], where six
+// VMs that boot at once contend for the disk.
+func TestBootTimesDeviateByNoMoreThanTheThesisSays(t *testing.T) {
+	var cpu, io []float64
+	for _, m := range measuredBoots {
+		for vms, measured := range m.times {
+			got := mean(bootTimes(t, m.cores, vms[0], vms[1], SSD, BootSpec{CPU: m.cpu, IO: m.io}))
+			deviation := math.Abs(got - measured)
+			switch {
+			case vms[0] > 1:
+				io = append(io, deviation)
+			case vms[1] > 0:
+				cpu = append(cpu, deviation)
+			}
+		}
+	}
+	t.Logf("mean deviation %.1f s under contention for the CPU, %.1f s for the disk", mean(cpu), mean(io))
+	if mean(cpu) > 2 || mean(io) > 10 {
+		t.Errorf("mean deviation %.1f s under contention for the CPU, %.1f s for the disk; want 2 and 10 at most", mean(cpu), mean(io))
+	}
+}
+
 // The thesis says of boot times that they can "fluctuate between few seconds up
 // to several minutes according to the system conditions", and "may increase up
 // to 50 times under high I/O contentions": here beside 18 others that read from

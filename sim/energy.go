@@ -165,7 +165,7 @@ func (e *energy) settleVM(id VMID) {
 	e.settle(h)
 	b := e.bill(id)
 	price := e.meters[h].price
-	b.owed += Joules(float64(e.sim.machines.claims[id].rate) * (price - b.mark))
+	b.owed += Joules(float64(e.sim.machines.vms[id].claim.rate) * (price - b.mark))
 	b.mark = price
 }
 
@@ -195,8 +195,9 @@ func (s *Simulation) Phase(h HostID) Phase {
 }
 
 // PowerUp switches a host on as its Power says: it is off until its boot is
-// over, and draws what its boot draws. done is told when the host is on, or
-// why it is not; it may be nil. The error matches ErrSwitching if the host is
+// over, and draws what its boot draws. done is told when the host is on; it may
+// be nil. TurnOn makes it be on sooner; TurnOff, which does nothing to a host
+// that is off, does not stop the boot. The error matches ErrSwitching if the host is
 // being switched already, and says so if it is on.
 func (s *Simulation) PowerUp(h HostID, done Completion, arg uint64) error {
 	if err := s.machines.checkHost(h); err != nil {

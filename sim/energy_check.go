@@ -72,5 +72,5 @@ func (e *energy) expected(h HostID) Watts {
 	if speed == 0 {
 		u = 1
 	}
-	return Watts(float64(state.Epsilon)*(1-u) + float64(state.Full)*u)
+	return Watts(float64(state.Epsilon)*(1-u)) + Watts(float64(state.Full)*u)
 }

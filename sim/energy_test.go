@@ -163,7 +163,10 @@ func TestHostsWithoutPowerHaveNoAccount(t *testing.T) {
 func TestEnergyIsTheIntegralOfPower(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		s := New()
+		s, err := NewWith(Settings{Network: LV08, Check: true})
+		if err != nil {
+			t.Fatal(err)
+		}
 		const hosts, vms = 3, 6
 		for i := range hosts {
 			spec := HostSpec{Name: fmt.Sprint("host ", i), Cores: 1 + i, Speeds: []Speed{4, 2}, Power: powered}

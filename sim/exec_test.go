@@ -145,6 +145,51 @@ func TestExecutionsInASuspendedVMWait(t *testing.T) {
 	}
 }
 
+// What computes in a VM that is saved stands still, and goes on at the speed
+// that the host has then.
+func TestExecutionsSurviveASave(t *testing.T) {
+	w := newWorld(t)
+	h, err := w.AddHost(HostSpec{Name: "a", Cores: 1, Speeds: []Speed{Giga, 2 * Giga}})
+	w.must(err)
+	vm := w.vm("v", h, 1)
+	var e ended
+	w.exec(vm.Place(), ExecSpec{Work: 10 * Giga}, &e)
+	w.run(4)
+	w.must(w.setState(vm, VMSaving))
+	w.must(w.setState(vm, VMSaved))
+	w.must(w.SetPState(h, 1))
+	w.run(10)
+	w.must(w.setState(vm, VMRestoring))
+	w.run(11)
+	w.must(w.setState(vm, VMRunning))
+	w.run(20)
+	if want := []string{"0 at 14: <nil>"}; !slices.Equal(e.what, want) {
+		t.Errorf("%q, want %q", e.what, want)
+	}
+}
+
+// What is not touched by a change costs nothing: its end is not planned anew.
+func TestEndsArePlannedOnce(t *testing.T) {
+	w := newWorld(t)
+	h := w.host("a", 4)
+	vm := w.vm("v", h, 3)
+	w.endless(h.Place(), 1)
+	for range 2 {
+		w.endless(vm.Place(), 1)
+	}
+	planned := w.queue.seq
+	late := w.endless(vm.Place(), 1)
+	w.must(w.SetVMCap(vm, 5*Giga))
+	w.must(w.SetDemand(w.vm("idle", h, 1), 0))
+	if w.queue.seq != planned+1 {
+		t.Errorf("%d ends were planned, want one", w.queue.seq-planned)
+	}
+	w.must(w.CancelExec(late)) // which is told in an event
+	if w.queue.seq != planned+2 {
+		t.Errorf("%d ends were planned when one was cancelled", w.queue.seq-planned-2)
+	}
+}
+
 func TestExecutionsFailWithTheirVM(t *testing.T) {
 	for what, end := range map[string]func(*Simulation, VMID) error{"shutdown": (*Simulation).Shutdown, "destruction": (*Simulation).Destroy} {
 		w := newWorld(t)

@@ -35,7 +35,7 @@ func (n *network) empty() {
 		for _, h := range n.hops[m.first:m.last] {
 			at := &n.seen[h.seen]
 			at.left += float64(h.weight * m.rate)
-			at.use += h.use
+			at.use += float64(h.weight * m.strength)
 			at.open++
 		}
 		m.rate = -1
@@ -66,8 +66,8 @@ func (n *network) fillsAt(at *seen) float64 {
 	}
 	most := 0.0
 	for h := at.first; h != none; h = n.hops[h].next {
-		if n.members[n.hops[h].member].rate < 0 {
-			most = max(most, n.hops[h].use)
+		if m := &n.members[n.hops[h].member]; m.rate < 0 {
+			most = max(most, float64(n.hops[h].weight*m.strength))
 		}
 	}
 	return at.capacity / most

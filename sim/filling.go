@@ -32,6 +32,7 @@ type share struct {
 type sharing struct {
 	changed      []LinkID // links that have lost or gained flows, or bandwidth
 	changedFlows []int32  // flows that have started, or have another penalty or cap
+	due          Timer    // of the event at which rates are given
 
 	epoch      uint32
 	members    []member
@@ -50,6 +51,7 @@ type member struct {
 	first, last int32 // its hops are hops[first:last]
 	bottleneck  int32 // as in share
 	penalty     float64
+	strength    float64 // 1 / penalty
 	cap         float64
 	rate        float64 // negative while it has none
 	old         float64 // its rate before
@@ -61,7 +63,6 @@ type memberHop struct {
 	seen   int32
 	next   int32 // hop of the next member on the link; none if it is the last
 	weight float64
-	use    float64 // weight / penalty
 }
 
 // seen is a link on the way of members.
@@ -83,11 +84,31 @@ type seen struct {
 // still count as equal.
 const nearly = 1e-13
 
-// share gives new rates after changes.
+// share gives new rates after changes: once for all changes of this date, or
+// when somebody wants to know a rate. What has arrived does not depend on it,
+// as no time passes in between.
 func (n *network) share() {
+	if n.due == (Timer{}) && (len(n.changed) > 0 || len(n.changedFlows) > 0) {
+		n.due = n.sim.At(n.sim.now, (*sharingDue)(n), 0)
+	}
+}
+
+// sharingDue is the event at which rates are given.
+type sharingDue network
+
+// Handle gives new rates.
+func (n *sharingDue) Handle(Seconds, uint64) {
+	n.due = Timer{}
+	(*network)(n).settle()
+}
+
+// settle gives new rates now, if they are due.
+func (n *network) settle() {
 	if len(n.changed) == 0 && len(n.changedFlows) == 0 {
 		return
 	}
+	n.sim.Cancel(n.due)
+	n.due = Timer{}
 	n.begin()
 	if !n.fat {
 		n.fill()
@@ -126,23 +147,26 @@ func (n *network) add(i int32) {
 		return
 	}
 	s.epoch = n.epoch
-	id, capped := int32(len(n.members)), !math.IsInf(s.cap, 1)
+	id, capped, strength := int32(len(n.members)), !math.IsInf(s.cap, 1), 1/s.penalty
 	n.members = append(n.members, member{
 		flow: i, first: int32(len(n.hops)), bottleneck: none,
-		penalty: s.penalty, cap: s.cap, rate: -1, old: s.rate,
+		penalty: s.penalty, strength: strength, cap: s.cap, rate: -1, old: s.rate,
 	})
-	for _, h := range n.flows[i].hops {
-		if !n.constrains(h.link) {
+	hops := n.flows[i].hops
+	for c := range hops {
+		h := &hops[c]
+		if !h.ties {
 			continue
 		}
 		k := n.see(h.link)
 		at := &n.seen[k]
-		use := h.weight / s.penalty
-		n.hops = append(n.hops, memberHop{member: id, seen: k, next: at.first, weight: h.weight, use: use})
+		n.hops = append(n.hops, memberHop{member: id, seen: k, next: at.first, weight: h.weight})
 		at.first = int32(len(n.hops) - 1)
 		at.left += float64(h.weight * s.rate)
-		at.use += use
-		at.widest = max(at.widest, at.use)
+		at.use += float64(h.weight * strength)
+		if at.use > at.widest {
+			at.widest = at.use
+		}
 		at.open++
 		if s.bottleneck == int32(h.link) {
 			at.bound--
@@ -174,7 +198,9 @@ func (n *network) see(id LinkID) int32 {
 	for _, c := range l.crossings[:l.sending] {
 		s := &n.shares[c.flow]
 		taken += float64(c.weight * s.rate)
-		at.top = max(at.top, float64(s.rate*s.penalty))
+		if level := float64(s.rate * s.penalty); level > at.top {
+			at.top = level
+		}
 		if s.bottleneck == int32(id) {
 			at.bound++
 		}
@@ -340,7 +366,7 @@ func (n *network) fullAt(at *seen) float64 {
 		at.use = 0
 		for h := at.first; h != none; h = n.hops[h].next {
 			if n.members[n.hops[h].member].rate < 0 {
-				at.use += n.hops[h].use
+				at.use += float64(n.hops[h].weight * n.members[n.hops[h].member].strength)
 			}
 		}
 		at.widest = at.use
@@ -367,12 +393,12 @@ func (n *network) fix(id int32, rate float64, bottleneck int32) {
 	m.rate, m.bottleneck = rate, bottleneck
 	n.unfilled--
 	less, bound := rate < m.old, false
-	first, last := m.first, m.last
+	first, last, strength := m.first, m.last, m.strength
 	for k := first; k < last; k++ {
 		h := &n.hops[k]
 		at := &n.seen[h.seen]
 		at.left -= float64(h.weight * rate)
-		at.use -= h.use
+		at.use -= float64(h.weight * strength)
 		at.open--
 		bound = bound || at.bound > 0
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -349,5 +350,108 @@ func TestRatesAreThoseOfTheObviousSolver(t *testing.T) {
 			t.Errorf("never more than %d flows at once", most)
 		}
 		t.Logf("law %d: %d rates compared, up to %d flows at once", law, compared, most)
+	}
+}
+
+// The rates depend on which flows there are, not on how it came to that.
+func TestRatesDoNotDependOnTheOrder(t *testing.T) {
+	for _, law := range []Law{Right, Original} {
+		for seed := range uint64(60) {
+			one, other := ratesAfter(t, seed, law, 1), ratesAfter(t, seed, law, 2)
+			for i := range one {
+				if math.Abs(one[i]-other[i]) > 1e-11*one[i] {
+					t.Fatalf("law %d, seed %d: flow %d has %v or %v, by the order", law, seed, i, one[i], other[i])
+				}
+			}
+		}
+	}
+}
+
+// ratesAfter returns the rates of 20 flows, started in some order, while others
+// come and go.
+func ratesAfter(t *testing.T, seed uint64, law Law, order uint64) []float64 {
+	w := newWeb(t, seed, law)
+	w.settings.Network.LatencyFactor = 0
+	specs := make([]FlowSpec, 20)
+	for i := range specs {
+		specs[i] = between(HostID(w.rng.IntN(w.hosts)), HostID(w.rng.IntN(w.hosts)), 1e12)
+	}
+	rates := make([]float64, len(specs))
+	flows := make([]Flow, len(specs))
+	rng := rand.New(rand.NewPCG(seed, order))
+	for _, i := range rng.Perm(len(specs)) {
+		passing, err := w.Send(specs[rng.IntN(len(specs))], nil, 0)
+		w.must(nil, err)
+		w.FlowRate(passing)
+		flows[i], err = w.Send(specs[i], nil, 0)
+		w.must(nil, err)
+		w.must(nil, w.CancelFlow(passing))
+		w.FlowRate(flows[i])
+	}
+	for i := range flows {
+		rates[i] = float64(w.FlowRate(flows[i]))
+	}
+	return rates
+}
+
+func TestRatesAreGivenOnceForAllChangesOfADate(t *testing.T) {
+	model := plain
+	model.LatencyFactor = 0
+	s := netOf(t, 101, Settings{Network: model})
+	for h := range HostID(100) {
+		send(t, s, between(h, 100, 100))
+	}
+	runTo(t, s, 99)
+	if s.Events() != 1 {
+		t.Errorf("%d events, want 1", s.Events())
+	}
+	runTo(t, s, Forever)
+	if s.Now() != 100 || s.Events() > 203 {
+		t.Errorf("%d events up to %v s, want at most 203, up to 100 s", s.Events(), s.Now())
+	}
+}
+
+// Only what a change affects is touched: a star of many pairs of hosts that
+// send to each other, and one pair changes.
+func TestFlowsElsewhereAreNotTouched(t *testing.T) {
+	s := netOf(t, 200, Settings{Network: CM02})
+	var flows []*outcome
+	for h := range HostID(100) {
+		flows = append(flows, send(t, s, between(2*h, 2*h+1, 1e6)))
+	}
+	runTo(t, s, 10)
+	before := s.network.shares[flows[5].flow.slot].epoch
+	must(t, s.SetBandwidth(0, 50))
+	if s.FlowRate(flows[0].flow) != 50 || s.FlowRate(flows[5].flow) != 100 {
+		t.Errorf("%v and %v B/s, want 50 and 100", s.FlowRate(flows[0].flow), s.FlowRate(flows[5].flow))
+	}
+	if len(s.network.members) != 1 || s.network.shares[flows[5].flow.slot].epoch != before {
+		t.Errorf("%d flows were touched, want 1", len(s.network.members))
+	}
+}
+
+// The check of invariants must see what is wrong.
+func TestTheCheckSeesWrongRates(t *testing.T) {
+	for _, c := range []struct {
+		rates [2]float64
+		want  string
+	}{
+		{[2]float64{50, 50}, ""},
+		{[2]float64{100, 100}, `link "l1_DOWN": flows take 200 of 100 B/s`},
+		{[2]float64{60, 40}, `flow from "h2" to "h1" has 40 B/s and could have more`},
+		{[2]float64{40, 50}, `flow from "h0" to "h1" has 40 B/s and could have more`},
+	} {
+		s := netOf(t, 3, Settings{Network: plain})
+		flows := []*outcome{send(t, s, between(0, 1, 1e6)), send(t, s, between(2, 1, 1e6))}
+		must(t, s.Run(10))
+		for i, o := range flows {
+			s.network.shares[o.flow.slot].rate = c.rates[i]
+		}
+		switch err := s.network.check(); {
+		case c.want == "":
+			must(t, err)
+		case err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("%v, want something with %q", err, c.want)
+		}
 	}
 }

@@ -157,8 +157,8 @@ func (n *network) halt(i int32) {
 // weight, than when rates were last given.
 func (n *network) changedWay(i int32) {
 	for k := range n.flows[i].hops {
-		if l := n.flows[i].hops[k].link; n.constrains(l) {
-			n.changed = append(n.changed, l)
+		if h := &n.flows[i].hops[k]; h.ties {
+			n.changed = append(n.changed, h.link)
 		}
 	}
 }
@@ -305,6 +305,7 @@ func (s *Simulation) FlowRate(f Flow) Bandwidth {
 	if !n.alive(f) {
 		return 0
 	}
+	n.settle()
 	return Bandwidth(n.arrival(f.slot))
 }
 

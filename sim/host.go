@@ -39,6 +39,7 @@ type host struct {
 	pstate         int32
 	execs          int32 // those on the host itself; see exec
 	pinned         int32 // how many of vms are pinned to cores
+	satisfied      bool  // everyone on it gets what he can use
 	off            bool
 	touched        bool // it is to be checked; see Settings.Check
 }

@@ -52,7 +52,7 @@ func (m *machines) check(h HostID) error {
 		if err := m.checkInside(id); err != nil {
 			return fmt.Errorf("%s: %w", m.vmName(id), err)
 		}
-		claims = append(claims, m.claims[id])
+		claims = append(claims, m.vms[id].claim)
 	}
 	claims = m.appendClaims(claims, host.execs)
 	if err := checkShares(claims, host.capacity(), host.load, host.pinned > 0); err != nil {
@@ -93,7 +93,7 @@ func (m *machines) checkMemory(h HostID) error {
 
 // checkInside checks what runs in a VM against what the VM gets.
 func (m *machines) checkInside(id VMID) error {
-	v, c := &m.vms[id], &m.claims[id]
+	v, c := &m.vms[id], &m.vms[id].claim
 	claims := m.appendClaims(nil, v.execs)
 	left := v.used
 	for i := range claims {

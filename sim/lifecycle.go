@@ -203,7 +203,7 @@ func (s *Simulation) relocate(id VMID, to HostID) {
 // but weighs as one vCPU, until something begins or ends in it.
 func (m *machines) put(id VMID, to HostID) {
 	v := &m.vms[id]
-	from, holds, claim := v.host, v.state.holds(), m.claims[id]
+	from, holds, claim := v.host, v.state.holds(), m.vms[id].claim
 	m.before(id.Place())
 	m.beforeHost(to)
 	m.unpin(id)
@@ -217,7 +217,7 @@ func (m *machines) put(id VMID, to HostID) {
 	}
 	m.reclaim(id)
 	if m.sim.settings.Law == Original && claim.weight > 0 {
-		m.claims[id].most, m.claims[id].weight = claim.most, v.priority
+		m.vms[id].claim.most, m.vms[id].claim.weight = claim.most, v.priority
 	}
 	if holds {
 		m.arrive(id)

@@ -159,6 +159,7 @@ func (s *Simulation) LinkLoad(l LinkID) Bandwidth {
 		s.Fail(err)
 		return 0
 	}
+	n.settle()
 	load := 0.0
 	at := &n.links[l]
 	for _, c := range at.crossings[:at.sending] {

@@ -25,9 +25,9 @@ import (
 // times. Until it goes on at the target, it goes on at the source if the
 // migration fails. Later, while its memory is pulled, a link that is switched off
 // pauses the VM until it is on again; if the source is switched off, the VM is
-// lost with the memory there: it is off, and ErrVMGone in the record. QEMU's
-// documentation says of this phase that "a failure of either side causes the
-// guest to be lost".
+// lost with the memory there: it is off, and ErrVMGone in the record. So it is in
+// QEMU [12], where in this phase "a failure of either side causes the guest to be
+// lost".
 func (s *Simulation) Migrate(id VMID, target HostID, policy MigrationPolicy, done func(Migration)) error {
 	ms := &s.migrations
 	if err := s.machines.checkVM(id); err != nil {
@@ -186,7 +186,6 @@ func (ms *migrations) check(id VMID, target HostID, policy MigrationPolicy) erro
 	if err := s.machines.checkHost(target); err != nil {
 		return err
 	}
-	name := s.machines.hostName(target)
 	state := s.State(id)
 	switch {
 	case ms.migrating(id):
@@ -194,9 +193,9 @@ func (ms *migrations) check(id VMID, target HostID, policy MigrationPolicy) erro
 	case state != VMRunning && state != VMSuspended:
 		return fmt.Errorf("it is %v: %w", state, ErrVMState)
 	case s.HostOf(id) == target:
-		return fmt.Errorf("to %s: %w", name, ErrSameHost)
+		return fmt.Errorf("to %s: %w", s.machines.hostName(target), ErrSameHost)
 	case !s.IsOn(target):
-		return fmt.Errorf("to %s: %w", name, ErrHostOff)
+		return fmt.Errorf("to %s: %w", s.machines.hostName(target), ErrHostOff)
 	}
 	return policy.validate()
 }
@@ -347,25 +346,37 @@ func (ms *migrations) setSpeed(m *migration, part float64) {
 
 // arrive makes the VM go on at the target, and then pulls the rest if there is
 // any.
+//
+// Observers are called on the way, and may end the VM. What is promised is so
+// before they can take it.
 func (ms *migrations) arrive(m *migration) error {
-	s := ms.sim
-	s.relocate(m.VM, m.Target)
-	if m.stage != StagePull {
+	pulls, speed := m.stage == StagePull, 1.0
+	if pulls {
+		speed = m.Speed
+		ms.keep(m.Source, m.memory)
+	} else {
 		m.phase = phaseTelling
-		ms.setSpeed(m, 1)
-		ms.unpause(m)
-		ms.tell(m)
+	}
+	wait := m.wait
+	ms.sim.relocate(m.VM, m.Target)
+	if m.wait != wait {
 		return nil
 	}
-	if err := s.promise(m.Source, m.memory); err != nil {
-		panic(fmt.Sprintf("sim: memory that a VM has just left can't be kept: %v", err))
-	}
-	ms.setSpeed(m, m.Speed)
-	wait := m.wait
+	ms.setSpeed(m, speed)
 	if ms.unpause(m); m.wait != wait {
-		return nil // an observer has ended the VM
+		return nil
 	}
-	return ms.send(m)
+	if pulls {
+		return ms.send(m)
+	}
+	ms.tell(m)
+	return nil
+}
+
+// keep promises memory that is about to be left by its VM.
+func (ms *migrations) keep(h HostID, b Bytes) {
+	ms.sim.machines.beforeHost(h)
+	ms.sim.machines.hosts[h].promised += b
 }
 
 // tell sends the acknowledgement to the caller.

@@ -453,3 +453,116 @@ func TestWhatRunsInAVMGoesWithIt(t *testing.T) {
 		t.Errorf("at last the target sends %v and the source %v, and the VM computes %v", got, float64(r.LinkLoad(r.up[0])), r.ExecRate(exec))
 	}
 }
+
+// Under the original law a copy that does not converge goes on for 1e7 s; where
+// SimGrid then aborts, the migration ends, and the VM goes on.
+func TestTheOriginalLawKeepsOnForLong(t *testing.T) {
+	r := newRack(t, sim.Settings{Law: sim.Original}, 2, 1)
+	vm, err := r.AddVM(sim.VMSpec{Name: "vm", Host: r.hosts[0], VCPUs: 1, Memory: 16 * gib, DirtyRate: 2 * gbE, Demand: sim.Giga})
+	r.must(err)
+	r.migrate(vm, 1, sim.MigrationPolicy{})
+	r.run(2e7)
+	if m := r.one(); !errors.Is(m.Err, sim.ErrTimeout) || m.End != 1e7 || m.Resumed != sim.Forever {
+		t.Errorf("at %v s: %v", float64(m.End), m.Err)
+	}
+	if r.State(vm) != sim.VMRunning || r.HostOf(vm) != r.hosts[0] {
+		t.Errorf("the VM is %v on %v", r.State(vm), r.HostOf(vm))
+	}
+	r.quiet()
+}
+
+// Migrations at once, one from each second host to its neighbour and back: the
+// cost of each does not depend on how many there are.
+func BenchmarkMigrations(b *testing.B) {
+	for _, hosts := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) { benchmarkMigrations(b, hosts) })
+	}
+}
+
+func benchmarkMigrations(b *testing.B, hosts int) {
+	must := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	settings := sim.DefaultSettings()
+	settings.Migration = sim.MigrationModel{Outgoing: 1, Incoming: 1}
+	s, err := sim.NewWith(settings)
+	must(err)
+	star := sim.NewStar()
+	for i := range hosts {
+		h, err := s.AddHost(sim.HostSpec{Name: fmt.Sprint(i), Cores: 8, Speeds: []sim.Speed{sim.Giga}, Memory: 16 * gib})
+		must(err)
+		up, down, err := s.AddDuplex(sim.LinkSpec{Name: fmt.Sprint(i), Bandwidth: gbE, Latency: 50e-6})
+		must(err)
+		star.Connect(h, up, down)
+	}
+	s.SetRouter(star)
+	for i := 0; i < hosts; i += 2 {
+		_, err := s.AddVM(sim.VMSpec{Name: fmt.Sprint(i), Host: sim.HostID(i), VCPUs: 1, Memory: gib, DirtyRate: 60 * mib, Demand: 0.6 * sim.Giga})
+		must(err)
+	}
+	ended := 0
+	events := s.Events()
+	b.ReportAllocs()
+	for b.Loop() {
+		for vm := range sim.VMID(s.VMs()) {
+			must(s.Migrate(vm, s.HostOf(vm)^1, sim.MigrationPolicy{}, func(m sim.Migration) {
+				must(m.Err)
+				ended++
+			}))
+		}
+		must(s.Run(s.Now() + 100))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(ended), "ns/migration")
+	b.ReportMetric(float64(s.Events()-events)/b.Elapsed().Seconds(), "events/s")
+}
+
+func TestWhatAVMWritesMustMakeSense(t *testing.T) {
+	for _, test := range []struct {
+		spoil func(*sim.VMSpec)
+		says  string
+	}{
+		{func(v *sim.VMSpec) { v.DirtyRate = -1 }, "a dirty rate of -1"},
+		{func(v *sim.VMSpec) { v.DiskDirtyRate = sim.Bandwidth(math.Inf(1)) }, "a dirty rate of the disk of +Inf"},
+		{func(v *sim.VMSpec) { v.MigrationSpeed = sim.Bandwidth(math.NaN()) }, "a migration speed of NaN"},
+		{func(v *sim.VMSpec) { v.WorkingSet = 2 * gib }, "a working set of 2GiB in 1GiB"},
+		{func(v *sim.VMSpec) { v.WorkingSet = -1 }, "a working set of -1"},
+		{func(v *sim.VMSpec) { v.Disk = -1 }, "a disk of -1"},
+		{func(v *sim.VMSpec) { v.DiskTop = 1 }, "a top layer of 1B on a disk of 0B"},
+	} {
+		r := newRack(t, sim.Settings{}, 1, 1)
+		spec := sim.VMSpec{Name: "odd", Host: r.hosts[0], VCPUs: 1, Memory: gib}
+		test.spoil(&spec)
+		if _, err := r.AddVM(spec); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), `"odd"`) {
+			t.Errorf("error %v does not say %s", err, test.says)
+		}
+	}
+	for _, test := range []struct {
+		model sim.MigrationModel
+		says  string
+	}{
+		{sim.MigrationModel{Sending: 1.5}, "sending takes 1.5"},
+		{sim.MigrationModel{Receiving: -1}, "receiving takes -1"},
+		{sim.MigrationModel{Outgoing: -1}, "-1 outgoing"},
+		{sim.MigrationModel{Incoming: -1}, "-1 incoming"},
+	} {
+		if _, err := sim.NewWith(sim.Settings{Network: sim.LV08, Migration: test.model}); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("error %v does not say %s", err, test.says)
+		}
+	}
+}
+
+// The description of a VM is given back as it was.
+func TestAVMIsDescribedAsItWasAdded(t *testing.T) {
+	r := newRack(t, sim.Settings{}, 1, 1)
+	spec := sim.VMSpec{
+		Name: "vm", Host: r.hosts[0], VCPUs: 1, Memory: gib, Priority: 1, DirtyRate: 1, WorkingSet: 2,
+		MigrationSpeed: 3, Disk: 5, DiskTop: 4, DiskDirtyRate: 6,
+	}
+	vm, err := r.AddVM(spec)
+	r.must(err)
+	if got := r.VM(vm); got != spec {
+		t.Errorf("%+v, want %+v", got, spec)
+	}
+}

@@ -206,28 +206,58 @@ func TestEndsOfAVMThatWaitsForALink(t *testing.T) {
 	}
 }
 
-// An observer that ends the VM when it is paused or goes on ends the migration
-// too, and only once.
+// An observer that ends the VM when it is paused, at the target, or goes on ends
+// the migration too, unless that is done, and only once.
 func TestObserversMayEndTheVM(t *testing.T) {
 	for _, policy := range []sim.MigrationPolicy{{}, pausing, pulling, {MaxRounds: 1}} {
-		for _, when := range []sim.VMState{sim.VMSuspended, sim.VMRunning} {
+		for _, when := range []string{"suspended", "moved", "running"} {
 			r := newRack(t, sim.Settings{}, 2, 4)
 			vm := r.vm(0, 1)
 			r.OnVM(func(id sim.VMID, _, to sim.VMState) {
-				if to == when {
+				if to.String() == when {
 					r.must(r.Shutdown(id))
+				}
+			})
+			r.OnChange(func(sim.HostID) {
+				if when == "moved" && r.HostOf(vm) == r.hosts[1] && r.State(vm) != sim.VMOff {
+					r.must(r.Shutdown(vm))
 				}
 			})
 			r.migrate(vm, 1, policy)
 			r.run(100)
 			m := r.one()
-			arrived := when == sim.VMRunning && policy.Remedy != sim.PostCopy
-			if arrived != (m.Err == nil) || !arrived && !errors.Is(m.Err, sim.ErrVMGone) {
+			arrived := when != "suspended" && policy.Remedy != sim.PostCopy
+			if arrived != (m.Err == nil) || !arrived && !errors.Is(m.Err, sim.ErrVMGone) || r.State(vm) != sim.VMOff {
 				t.Errorf("%+v, ended when %v: %v", policy, when, m.Err)
 			}
+			when = ""
+			r.must(r.Start(vm)) // at full speed
 			r.quiet()
 		}
 	}
+}
+
+// An observer that fills a host as soon as there is room can't take the memory
+// that is to be pulled from it.
+func TestMemoryToBePulledIsKept(t *testing.T) {
+	r := newRack(t, sim.Settings{}, 3, 4)
+	large, err := r.AddVM(sim.VMSpec{Name: "large", Host: r.hosts[2], VCPUs: 1, Memory: 16 * gib})
+	r.must(err)
+	vm, began := r.vm(0, 1), sim.Seconds(0)
+	r.OnChange(func(sim.HostID) {
+		if _, ok := r.Migrating(large); !ok && r.HostOf(large) != r.hosts[0] && r.Migrate(large, r.hosts[0], sim.MigrationPolicy{}, nil) == nil {
+			began = r.Now()
+		}
+	})
+	r.must(r.Migrate(vm, r.hosts[1], pulling, func(m sim.Migration) {
+		r.ended = append(r.ended, m)
+		r.must(r.SetDemand(vm, 0)) // a change
+	}))
+	r.run(10_000)
+	if m := r.one(); m.Err != nil || began < m.Complete {
+		t.Errorf("the memory is gone at %v s; error %v, complete at %v s", float64(began), m.Err, float64(m.Complete))
+	}
+	r.quiet()
 }
 
 // Migrations at random, with failures, cancellations and ends of VMs at any

@@ -9,13 +9,10 @@ import (
 // about a copy that does not converge. The zero policy is a sensible one: the
 // VM is paused for at most 30 ms if its memory can be copied that far, and, if
 // it can't, for as long as it takes after 30 rounds or 3 times the memory, as
-// in Xen [1]. So each migration ends, as plans and planners expect; how long
+// in Xen [11]. So each migration ends, as plans and planners expect; how long
 // the VM was paused is in the record. An operator who would rather keep a busy
 // VM running than have it moved takes GiveUp or, if it may be slowed down,
 // AutoConverge.
-//
-//	[1] Xen, tools/libxc/xc_domain_save.c: at most 30 rounds, and the last one
-//	    as soon as 3 times the memory was sent.
 type MigrationPolicy struct {
 	// MaxDowntime is for how long the VM may be paused at the end: the copy
 	// goes on in rounds until the rest takes no longer than that, at the
@@ -37,9 +34,9 @@ type MigrationPolicy struct {
 	// TimeLimit is how long the copy may take, without the last transfer; what
 	// waited for its turn has not begun. StopAndCopy and PostCopy act at the end
 	// of the round under way, the others end the migration at that very moment
-	// with ErrTimeout. 0 means no limit. OpenStack has a limit of 800 s per GiB
-	// of memory (live_migration_completion_timeout), and so has KubeVirt
-	// (completionTimeoutPerGiB).
+	// with ErrTimeout. 0 means no limit. OpenStack and KubeVirt set one by the
+	// size of the memory (live_migration_completion_timeout and
+	// completionTimeoutPerGiB), for instance 800 s per GiB.
 	TimeLimit Seconds
 
 	// PostCopySpeed is the part of its speed, above 0 and up to 1, at which a VM
@@ -73,14 +70,10 @@ const (
 	PostCopy
 	// KeepOn goes on with rounds as QEMU does, without limits but TimeLimit.
 	KeepOn
-	// AutoConverge goes on too, and slows the VM down as QEMU does [2]: when
+	// AutoConverge goes on too, and slows the VM down as QEMU does [12]: when
 	// the second round has found more than 50 % of what was sent to be written
 	// again, the VM is throttled by 20 %, and with each two such rounds more by
 	// another 10 %, to 99 % at most.
-	//
-	//	[2] QEMU, migration/options.c and ram.c: throttle-trigger-threshold 50,
-	//	    cpu-throttle-initial 20, cpu-throttle-increment 10,
-	//	    max-cpu-throttle 99.
 	AutoConverge
 )
 
@@ -152,8 +145,8 @@ func (p MigrationPolicy) validate() error {
 type MigrationModel struct {
 	// Sending and Receiving are how much of a core, from 0 to 1, each migration
 	// keeps busy on its source and its target from its first transfer to its
-	// last. A. Lebre et al. call it "negligible in most use-cases", and no figure
-	// holds for all: measure yours.
+	// last. The authors of [2] call it "negligible in most use-cases", and no
+	// figure holds for all: measure yours.
 	Sending, Receiving float64
 	// Outgoing and Incoming are how many migrations a host sends and receives at
 	// once; 0 means no limit. What is too much waits for its turn, in the order

@@ -12,7 +12,7 @@ import (
 // with the penalty p of a flow, no flow can get a higher level x*p without
 // taking from one whose level is as low or lower. A flow of weight w takes w*x
 // of a link; what arrives is x times the bandwidth factor of the model. When
-// something changes, [network.share] gives new rates to those it affects.
+// something changes, [network.settle] gives new rates to those it affects.
 type network struct {
 	sim    *Simulation
 	router Router

@@ -21,6 +21,9 @@ func (c filled) full() bool { return c.taken >= c.capacity*(1-tolerated) }
 // reached its cap, and is on no link that is full and on which it has the
 // highest level. It shares no code with what gives the rates.
 func (n *network) check() error {
+	if n.due != (Timer{}) {
+		return nil // the rates are to be given yet
+	}
 	defer func() { n.touched = n.touched[:0] }()
 	n.epoch++
 	n.filled = n.filled[:0]
@@ -46,7 +49,7 @@ func (n *network) checkFlow(i int32) error {
 	}
 	own := float64(s.rate * s.penalty)
 	for _, h := range n.flows[i].hops {
-		if !n.constrains(h.link) {
+		if !h.ties {
 			continue
 		}
 		switch c := n.lookAt(h.link); {

@@ -274,9 +274,12 @@ func (c *precopy) record(now Seconds, sent Bytes) {
 		c.memSent += sent
 	}
 	r := Round{Stage: c.stage, Bytes: sent, Start: c.began, End: now}
-	if len(c.Rounds) == keptRounds {
+	switch len(c.Rounds) {
+	case keptRounds:
 		c.Rounds[keptRounds-1] = r
-	} else {
-		c.Rounds = append(c.Rounds, r)
+		return
+	case 0:
+		c.Rounds = make([]Round, 0, 8) // most migrations take no more
 	}
+	c.Rounds = append(c.Rounds, r)
 }

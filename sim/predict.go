@@ -182,7 +182,7 @@ func (p *prediction) skip(takes Seconds) bool {
 	if n := math.Floor(left/float64(takes)) - 1; n > 0 {
 		p.Transfers += int(n)
 		p.Bytes += Bytes(n) * p.sending
-		p.now += Seconds(n) * takes
+		p.now += Seconds(n * float64(takes))
 		p.began = p.now
 	}
 	return true

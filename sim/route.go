@@ -40,6 +40,7 @@ type hop struct {
 	place   int32   // of the flow in the link's crossings
 	weight  float64 // how often it is on the way there, and 0.05 for each time on the way back
 	forward int32   // how often it is on the way there
+	ties    bool    // it is a constraint, see constrains
 }
 
 // find finds the way of a flow between two hosts and puts it into its hops.
@@ -84,7 +85,7 @@ func (n *network) append(f *flow, source, target HostID, weight float64) error {
 		l := &n.links[id]
 		if l.epoch != n.epoch {
 			n.mark(id, len(f.hops))
-			f.hops = append(f.hops, hop{link: id})
+			f.hops = append(f.hops, hop{link: id, ties: n.constrains(id)})
 		}
 		h := &f.hops[l.seen]
 		if l.policy == FatPipe {

@@ -18,6 +18,7 @@ type pair struct {
 	finished []float64 // dates of the simulation, or NaN
 	failed   []error
 	log      []string
+	whole    bool // all speeds are whole numbers
 }
 
 func newPair(t *testing.T, seed uint64, law Law) *pair {
@@ -41,8 +42,11 @@ func (p *pair) must(err error) {
 	}
 }
 
-// speed draws a speed that is round half of the time.
+// speed draws a speed that is round half of the time, or always whole.
 func (p *pair) speed(most float64) float64 {
+	if p.whole {
+		return float64(1 + p.rng.IntN(int(most)))
+	}
 	if p.rng.IntN(2) == 0 {
 		return float64(1+p.rng.IntN(8)) * most / 8
 	}
@@ -345,6 +349,7 @@ func TestSharesAgreeWithProgressiveFilling(t *testing.T) {
 	for _, law := range []Law{Right, Original} {
 		for seed := range uint64(250) {
 			p := newPair(t, seed, law)
+			p.whole = seed%2 == 0
 			for range 1 + p.rng.IntN(3) {
 				p.addHost()
 			}
@@ -374,6 +379,7 @@ func TestSharesAgreeWithProgressiveFilling(t *testing.T) {
 func TestPinnedVMsAgreeWithProgressiveFilling(t *testing.T) {
 	for seed := range uint64(400) {
 		p := newPair(t, seed, Right)
+		p.whole = seed%2 == 0
 		p.addHost()
 		cores := p.ref.hosts[0].cores
 		for i := range 2 + p.rng.IntN(6) {

@@ -187,6 +187,13 @@ func TestMemoryIsNeverPromisedTwice(t *testing.T) {
 		t.Errorf("%v free", w.MemoryFree(b))
 	}
 
+	// One that is off may be moved wherever it would fit.
+	w.must(w.Shutdown(big))
+	says(t, w.Move(big, b), ErrNoRoom, `VM "big"`, `more than all of host "b"`)
+	if w.HostOf(big) != a {
+		t.Errorf("refused, it is on host %d", w.HostOf(big))
+	}
+
 	// Without a model of memory there is always enough.
 	c := w.host("c", 1)
 	for range 3 {
@@ -434,8 +441,13 @@ func TestDelivery(t *testing.T) {
 	w.throttle(vm, 1)
 	w.must(w.Shutdown(vm))
 	is(40, Delivery{Asked: 44 * Giga, Given: 32 * Giga, Lost: 12 * Giga, Short: 18})
-	if got := w.workDone(vm); got != 32*Giga {
-		t.Errorf("work done: %v", got)
+	w.must(w.setState(vm, VMBooting)) // asks for what its boot takes, not for its demand
+	w.must(w.SetDemand(other, 2*Giga))
+	w.exec(vm.Place(), ExecSpec{Work: Giga, Priority: 1}, nil)
+	is(41, Delivery{Asked: 44*Giga + 2*Giga/3 + Giga/3, Given: 32*Giga + 2*Giga/3, Lost: 12*Giga + Giga/3, Short: 19})
+	w.must(w.Shutdown(vm))
+	if got, want := w.workDone(vm), w.Delivered(vm).Given; got != want {
+		t.Errorf("work done: %v, given %v", got, want)
 	}
 }
 
@@ -471,5 +483,25 @@ func TestSetDemandAllocatesNothing(t *testing.T) {
 	}
 	if w.queue.seq != 0 {
 		t.Errorf("%d events were planned", w.queue.seq)
+	}
+}
+
+func TestExpectingChangesNothing(t *testing.T) {
+	run := func(expect bool) []Delivery {
+		w := newWorld(t)
+		h, err := w.AddHost(HostSpec{Name: "a", Cores: 2, Speeds: []Speed{1000}})
+		w.must(err)
+		vms := []VMID{w.vm("v", h, 2), w.vm("w", h, 2)}
+		for i := range 20 {
+			if expect {
+				w.Expect([]VMID{vms[0], 99, -1, vms[1]})
+			}
+			w.must(w.SetDemand(vms[i%2], Speed(100*i)))
+			w.run(w.Now() + 1)
+		}
+		return []Delivery{w.Delivered(vms[0]), w.Delivered(vms[1])}
+	}
+	if with, without := run(true), run(false); !slices.Equal(with, without) {
+		t.Errorf("%v with, %v without", with, without)
 	}
 }

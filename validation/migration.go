@@ -97,6 +97,9 @@ func replayMigration(data []byte, law sim.Law, c *Comparison) error {
 	return nil
 }
 
+// endless is the policy of the peer, which knows no remedies.
+var endless = sim.MigrationPolicy{Remedy: sim.KeepOn}
+
 // migrationReplay is a simulation of a case.
 type migrationReplay struct {
 	*migrationCase
@@ -203,13 +206,16 @@ func (r *migrationReplay) plan() error {
 	}
 	r.migrations = make([]sim.Migration, len(r.Migrations))
 	for i, m := range r.Migrations {
+		if len(r.Result[i].Transfers) == 0 {
+			return fmt.Errorf("migration of %q: the result has no transfers", m.VM)
+		}
 		vm, ok := r.vms[m.VM]
 		target, there := r.hosts[m.Dst]
 		if !ok || !there {
 			return fmt.Errorf("migration of %q to %q: one of them is unknown", m.VM, m.Dst)
 		}
 		r.Call(m.T, func() {
-			r.must(r.Migrate(vm, target, sim.MigrationPolicy{}, func(done sim.Migration) { r.migrations[i] = done }))
+			r.must(r.Migrate(vm, target, endless, func(done sim.Migration) { r.migrations[i] = done }))
 		})
 	}
 	for i, sample := range r.Samples {
@@ -327,6 +333,7 @@ func (want *migrationResult) compare(vm string, got sim.Migration, c *Comparison
 	if want.End == nil {
 		rows, count, bytes = rows[:len(rows)-1], count-1, bytes-last[1]
 	}
+	c.Compare(name("start"), &want.Start, date(got.Start))
 	c.Compare(name("end"), want.End, date(got.End))
 	c.Compare(name("duration"), want.Duration, date(got.End-got.Start))
 	c.Compare(name("suspended"), want.Suspended, date(got.Suspended))
