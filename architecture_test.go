@@ -34,11 +34,13 @@ var layers = []struct {
 	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
 	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol"}, "strategies are compared in the simulator, so they can't know it"},
 	{"sim", []string{"cluster"}, "a simulator that knows its schedulers can't be fair to them"},
+	{"platform", []string{"cluster", "internal/settings", "internal/spell", "sim"}, "a platform is hosts and links, whoever uses them"},
 	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
 	{"report", []string{"cluster", "trace"}, "a report is made from traces alone"},
-	{"bench", []string{"cluster", "placement", "plan", "plan/check", "rule", "snapshot"}, "what is measured is what the others use; how long it takes is for the caller to measure"},
+	{"validation", []string{"sim"}, "what the models predict does not depend on who uses them"},
+	{"bench", []string{"cluster", "placement", "plan", "plan/check", "rule", "sim", "snapshot"}, "what is measured is what the others use; how long it takes is for the caller to measure"},
 	{"batch", []string{"cluster", "internal/settings", "placement", "plan", "sim", "strategy"}, "it drives the decisions, and no other world does"},
-	{"internal/settings", nil, "how a file is checked does not depend on what it sets"},
+	{"internal/settings", []string{"internal/spell"}, "how a file is checked does not depend on what it sets"},
 	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
@@ -48,7 +50,7 @@ var layers = []struct {
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

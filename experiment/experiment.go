@@ -42,6 +42,9 @@ type Spec struct {
 	Seed     uint64
 	Version  string // of the program, for the trace's header
 	Files    fs.FS  // where Workload.Traces is; nil if it is not needed
+	// Check makes the simulation look at its invariants after each event, and
+	// end with an error when one does not hold. It takes several times as long.
+	Check bool
 }
 
 // Progress is how far a run has come.
@@ -80,7 +83,9 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 	part := max(min(end/fewestParts, longestPart), 1)
 	for until := time.Duration(0); until < end; {
 		until = min(until+part, end)
-		w.sim.Run(until)
+		if err := w.sim.Run(sim.Of(until)); err != nil {
+			return Stats{}, err
+		}
 		if progress != nil {
 			progress(Progress{until, w.sim.Events()})
 		}

@@ -25,7 +25,7 @@ func (r *records) Record(x trace.Record) { *r = append(*r, x) }
 func run(t *testing.T, s experiment.Scenario, strategy string) (report.Summary, records) {
 	t.Helper()
 	var all records
-	spec := experiment.Spec{Scenario: s, Strategy: strategy, Seed: s.Seeds[0], Version: "test"}
+	spec := experiment.Spec{Scenario: s, Strategy: strategy, Seed: s.Seeds[0], Version: "test", Check: true}
 	if _, err := experiment.Run(t.Context(), spec, &all, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // do carries out what a machine asks for.
 func (w *world) do(node int, outputs []protocol.Output) {
-	now := w.sim.Now()
+	now := w.now()
 	for _, out := range outputs {
 		switch out := out.(type) {
 		case protocol.Send:
@@ -54,7 +54,7 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 // search steps are charged with.
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
-	now := w.sim.Now()
+	now := w.now()
 	d := w.decide(s.Reports, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
@@ -83,21 +83,21 @@ func (w *world) partitionName(id protocol.PartitionID) string {
 
 // migrate starts a migration from a host, and tells the machine when it ends.
 func (w *world) migrate(node int, m protocol.Migrate) {
-	vm, target, now := sim.VMID(m.VM), sim.HostID(m.Target), w.sim.Now()
+	vm, target, now := sim.VMID(m.VM), sim.HostID(m.Target), w.now()
 	record := &trace.Migration{
 		At: now, VM: w.vms[vm].Name, From: hostName(node), To: hostName(int(target)),
 		FromSite: siteOf(sim.HostID(node)), ToSite: siteOf(target),
 		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
 	}
-	err := w.sim.Migrate(vm, target, func(done sim.Migration) {
+	err := w.sim.Migrate(vm, target, w.spec.Scenario.Settings.policy(), func(done sim.Migration) {
 		delete(w.moving, vm)
 		w.expect(target, m.VM, false)
-		if !done.Failed {
+		if done.Err == nil {
 			record.Outcome = "done"
 		}
-		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration(), done.Bytes, done.Rounds-1, done.Downtime
+		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration().Duration(), done.Bytes, done.Transfers-1, done.Downtime.Duration()
 		w.recordMigration(*record)
-		w.step(node, protocol.Migrated{VM: m.VM, OK: !done.Failed})
+		w.step(node, protocol.Migrated{VM: m.VM, OK: done.Err == nil})
 	})
 	if err != nil {
 		w.recordMigration(*record)

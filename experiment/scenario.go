@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +78,7 @@ type Settings struct {
 	Protocol    ProtocolSettings    `yaml:"protocol"`
 	Centralized CentralizedSettings `yaml:"centralized"`
 	Solver      SolverSettings      `yaml:"solver"`
+	Network     NetworkSettings     `yaml:"network"`
 	Migration   MigrationSettings   `yaml:"migration"`
 }
 
@@ -114,19 +116,36 @@ type SolverSettings struct {
 	Fixed  Duration `yaml:"fixed"`
 }
 
+// NetworkSettings are those of transfers: migrations, for instance. Messages
+// between nodes take Settings.Latency.
+type NetworkSettings struct {
+	Model   string   `yaml:"model"`   // a key of networkModels
+	Latency Duration `yaml:"latency"` // of a link; there are two between hosts
+}
+
+// networkModels are the constants of transfers that a scenario can choose.
+var networkModels = map[string]sim.NetworkModel{"cm02": sim.CM02, "lv08": sim.LV08, "vmplaces": sim.VMPlaceS}
+
+// remedies are what can be done about a migration that does not converge.
+var remedies = map[string]sim.Remedy{
+	"stop": sim.StopAndCopy, "give-up": sim.GiveUp, "post-copy": sim.PostCopy, "keep-on": sim.KeepOn, "auto-converge": sim.AutoConverge,
+}
+
 // MigrationSettings are those of live migration in package sim.
 type MigrationSettings struct {
-	Latency    Duration `yaml:"latency"`     // of each transfer
 	Downtime   Duration `yaml:"downtime"`    // aimed at
 	WorkingSet Percent  `yaml:"working_set"` // of the memory, at most dirty in one round
+	Remedy     string   `yaml:"remedy"`      // for copies that do not converge: a key of remedies
 	MaxRounds  int      `yaml:"max_rounds"`
 	MaxFactor  int      `yaml:"max_factor"`
+	TimeLimit  Duration `yaml:"time_limit"` // 0 means none
+	CPU        Percent  `yaml:"cpu"`        // of a core, that a migration keeps busy at both ends
 }
 
 // Default returns the built-in comparison: the reference workload of the
 // field [1] on 64 hosts.
 func Default() Scenario {
-	p, c, m := protocol.Defaults(), strategy.CentralizedDefaults(), sim.DefaultSettings()
+	p, c := protocol.Defaults(), strategy.CentralizedDefaults()
 	law := injector.Reference()
 	return Scenario{
 		Name: "reference",
@@ -149,8 +168,9 @@ func Default() Scenario {
 			},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
 			Solver:      SolverSettings{Budget: 10_000, Step: Duration(time.Microsecond)},
+			Network:     NetworkSettings{"lv08", Duration(50 * time.Microsecond)},
 			Migration: MigrationSettings{
-				Duration(m.Latency), Duration(m.Downtime), Percent(100 * m.WorkingSet), m.MaxRounds, m.MaxFactor,
+				Downtime: Duration(30 * time.Millisecond), WorkingSet: 90, Remedy: "stop", MaxRounds: 30, MaxFactor: 3,
 			},
 		},
 	}
@@ -385,8 +405,9 @@ func (s *Scenario) validateSettings() error {
 		{"centralized.collect", c.Collect, 1, maxDuration},
 		{"solver.step", set.Solver.Step, 0, maxStep},
 		{"solver.fixed", set.Solver.Fixed, 0, maxDuration},
-		{"migration.latency", m.Latency, 0, maxDuration},
-		{"migration.downtime", m.Downtime, 0, maxDuration},
+		{"network.latency", set.Network.Latency, 0, maxDuration},
+		{"migration.downtime", m.Downtime, 1, maxDuration},
+		{"migration.time_limit", m.TimeLimit, 0, maxDuration},
 	} {
 		if d.value < d.least || d.value > d.most {
 			return settings.Wrong("settings."+d.key, "%v is not from %v to %v", d.value, d.least, d.most)
@@ -403,10 +424,16 @@ func (s *Scenario) validateSettings() error {
 		return settings.Wrong("settings.solver.budget", "%d steps are not from 0 to %d", set.Solver.Budget, maxBudget)
 	case m.WorkingSet < 0 || m.WorkingSet > 100:
 		return settings.Wrong("settings.migration.working_set", "%v is not from 0%% to 100%%", m.WorkingSet)
-	case m.MaxRounds < 0 || m.MaxRounds > maxRounds:
-		return settings.Wrong("settings.migration.max_rounds", "%d is not from 0 to %d", m.MaxRounds, maxRounds)
-	case m.MaxFactor < 0 || m.MaxFactor > maxRounds:
-		return settings.Wrong("settings.migration.max_factor", "%d is not from 0 to %d", m.MaxFactor, maxRounds)
+	case m.MaxRounds < 1 || m.MaxRounds > maxRounds:
+		return settings.Wrong("settings.migration.max_rounds", "%d is not from 1 to %d", m.MaxRounds, maxRounds)
+	case m.MaxFactor < 1 || m.MaxFactor > maxRounds:
+		return settings.Wrong("settings.migration.max_factor", "%d is not from 1 to %d", m.MaxFactor, maxRounds)
+	case m.CPU < 0 || m.CPU > 100:
+		return settings.Wrong("settings.migration.cpu", "%v is not from 0%% to 100%%", m.CPU)
+	case !has(networkModels, set.Network.Model):
+		return settings.Wrong("settings.network.model", "%q is not a model; the models are %s", set.Network.Model, listed(networkModels))
+	case !has(remedies, m.Remedy):
+		return settings.Wrong("settings.migration.remedy", "%q is not a remedy; the remedies are %s", m.Remedy, listed(remedies))
 	}
 	if err := set.monitor().Validate(); err != nil {
 		return settingsError("settings.monitor.", err)
@@ -454,9 +481,28 @@ func (s Settings) centralized() strategy.CentralizedSettings {
 }
 
 func (s Settings) sim() sim.Settings {
-	m := s.Migration
+	cpu := float64(s.Migration.CPU) / 100
 	return sim.Settings{
-		Latency: time.Duration(m.Latency), Downtime: time.Duration(m.Downtime),
-		WorkingSet: float64(m.WorkingSet) / 100, MaxRounds: m.MaxRounds, MaxFactor: m.MaxFactor,
+		Network:   networkModels[s.Network.Model],
+		Migration: sim.MigrationModel{Sending: cpu, Receiving: cpu},
 	}
+}
+
+// policy returns how VMs are migrated.
+func (s Settings) policy() sim.MigrationPolicy {
+	m := s.Migration
+	return sim.MigrationPolicy{
+		MaxDowntime: sim.Of(time.Duration(m.Downtime)), Remedy: remedies[m.Remedy],
+		MaxRounds: m.MaxRounds, MaxFactor: float64(m.MaxFactor), TimeLimit: sim.Of(time.Duration(m.TimeLimit)),
+	}
+}
+
+func has[T any](known map[string]T, name string) bool {
+	_, ok := known[name]
+	return ok
+}
+
+// listed lists the names that can be chosen, for an error text.
+func listed[T any](known map[string]T) string {
+	return strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 }

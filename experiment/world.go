@@ -27,11 +27,12 @@ type world struct {
 	sink    trace.Sink
 
 	hosts    []hostState
-	capacity cluster.Millicores // of all hosts
-	demand   cluster.Millicores // of all VMs
-	machines []strategy.Machine // by node; a service node comes after the hosts
-	decide   strategy.Decider   // what a machine's Solve is answered with
-	vms      []cluster.VM       // as they were at the start
+	capacity cluster.Millicores   // of all hosts
+	demand   cluster.Millicores   // of all VMs
+	asked    []cluster.Millicores // by VM: its CPU demand now
+	machines []strategy.Machine   // by node; a service node comes after the hosts
+	decide   strategy.Decider     // what a machine's Solve is answered with
+	vms      []cluster.VM         // as they were at the start
 	changes  injector.Source
 	next     injector.Change // the next change of load
 	changing bool            // several changes of one instant are being made,
@@ -119,16 +120,18 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		return nil, err
 	}
 	w := &world{
-		spec: spec, sim: sim.NewWith(s.Settings.sim()), monitor: s.Settings.monitor(), sink: sink,
+		spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, latency: time.Duration(s.Settings.Latency),
+	}
+	set := s.Settings.sim()
+	set.Check = spec.Check
+	if w.sim, err = sim.NewWith(set); err != nil {
+		return nil, err
 	}
 	phases := injector.Stream(spec.Seed, "experiment/monitor-phases")
 	capacity := make([]cluster.Resources, len(nodes))
 	for i, n := range nodes {
-		w.sim.AddHost(sim.HostSpec{
-			Name: n.Name, CPU: n.Capacity.CPU(), Memory: n.Capacity.Memory(), Up: s.Hosts.Network, Down: s.Hosts.Network,
-		})
 		w.hosts[i] = hostState{
 			usable: w.monitor.Usable(n.Capacity), stale: true,
 			phase: time.Duration(phases.Int64N(int64(w.monitor.Period))),
@@ -136,11 +139,8 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		capacity[i] = n.Capacity
 		w.capacity += n.Capacity.CPU()
 	}
-	for i, v := range p.vms {
-		w.sim.AddVM(sim.VMSpec{
-			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: v.VCPUs, Memory: v.Demand.Memory(),
-			DirtyRate: v.DirtyRate, Demand: v.Demand.CPU(), MigrationSpeed: p.speeds[i],
-		})
+	if err := w.furnish(nodes, p); err != nil {
+		return nil, err
 	}
 	w.violations = newViolations(capacity, func(h int) string { return nodes[h].Name }, sink)
 	w.decide = strategy.Decide
@@ -149,6 +149,47 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	}
 	w.machines, err = machines(spec, nodes)
 	return w, err
+}
+
+// furnish adds the hosts, the links between them and the VMs to the simulation.
+// Work is counted in millicore-seconds.
+func (w *world) furnish(nodes []cluster.Node, p population) error {
+	s := &w.spec.Scenario
+	star := sim.NewStar()
+	for _, n := range nodes {
+		all := cluster.Millicores(s.Hosts.Cores) * cluster.Core
+		h, err := w.sim.AddHost(sim.HostSpec{
+			Name: n.Name, Cores: s.Hosts.Cores, Speeds: []sim.Speed{sim.Speed(cluster.Core)},
+			Reserved: sim.Speed(all - n.Capacity.CPU()), Memory: n.Capacity.Memory(),
+		})
+		if err != nil {
+			return err
+		}
+		link := sim.LinkSpec{Name: n.Name, Bandwidth: sim.Bandwidth(s.Hosts.Network), Latency: sim.Of(time.Duration(s.Settings.Network.Latency))}
+		up, down, err := w.sim.AddDuplex(link)
+		if err != nil {
+			return err
+		}
+		star.Connect(h, up, down)
+	}
+	w.sim.SetRouter(star)
+	for i, v := range p.vms {
+		w.asked = append(w.asked, v.Demand.CPU())
+		working := sim.Bytes(float64(s.Settings.Migration.WorkingSet) / 100 * float64(v.Demand.Memory()))
+		dirty := sim.Bandwidth(v.DirtyRate) / sim.Bandwidth(v.VCPUs)
+		if working == 0 {
+			dirty = 0
+		}
+		_, err := w.sim.AddVM(sim.VMSpec{
+			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()),
+			DirtyRate: dirty, WorkingSet: working,
+			MigrationSpeed: sim.Bandwidth(p.speeds[i]),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // services are the strategies in which a scheduler on a service node decides
@@ -197,11 +238,28 @@ func (w *world) start() {
 	for h := range w.hosts {
 		w.hostChanged(sim.HostID(h))
 	}
-	w.sim.At(0, (*sampleDue)(w), 0)
+	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
+	}
+}
+
+// now returns the date to the nanosecond.
+func (w *world) now() time.Duration { return w.sim.Now().Duration() }
+
+// at plans an event. Now, to the nanosecond, may be a little before the clock.
+func (w *world) at(t time.Duration, h sim.Handler, arg uint64) {
+	w.sim.At(max(sim.Of(t), w.sim.Now()), h, arg)
+}
+
+// setDemand makes a VM ask for CPU. The work of the simulation is counted in
+// millicore-seconds, so that demands are whole numbers there too.
+func (w *world) setDemand(vm sim.VMID, cpu cluster.Millicores) {
+	w.asked[vm] = cpu
+	if err := w.sim.SetDemand(vm, sim.Speed(cpu)); err != nil {
+		w.sim.Fail(err)
 	}
 }
 
@@ -210,24 +268,25 @@ func (w *world) planChange() {
 	next, ok := w.changes.Next()
 	if ok {
 		w.next = next
-		w.sim.At(next.At, (*changeDue)(w), 0)
+		w.at(next.At, (*changeDue)(w), 0)
 	}
 }
 
 // Handle makes the changes of load that are due at this instant. Hosts are
 // looked at when all are made: what is true within an instant lasts for none.
-func (c *changeDue) Handle(now time.Duration, _ uint64) {
+func (c *changeDue) Handle(_ sim.Seconds, _ uint64) {
 	w := (*world)(c)
+	now := w.now()
 	w.changing = true
 	for more := true; more; {
 		w.changed++
-		w.sim.SetDemand(sim.VMID(w.next.VM), w.next.CPU)
+		w.setDemand(sim.VMID(w.next.VM), w.next.CPU)
 		next, ok := w.changes.Next()
 		if more = ok && next.At <= now; ok {
 			w.next = next
 		}
 		if ok && !more {
-			w.sim.At(next.At, c, 0)
+			w.at(next.At, c, 0)
 		}
 	}
 	w.changing = false
@@ -248,29 +307,33 @@ func (w *world) hostChanged(id sim.HostID) {
 		return
 	}
 	h := &w.hosts[id]
-	now := w.sim.Now()
-	demand := w.sim.Demand(id)
+	now := w.now()
+	demand := cluster.Millicores(0)
+	for _, vm := range w.sim.Hosted(id) {
+		demand += w.asked[vm]
+	}
 	w.demand += demand - h.demand
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
 	if !h.looking && w.spec.Strategy == "dvms" && !asked.Within(h.usable) {
 		h.looking = true
-		w.sim.At(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
+		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
 }
 
 // Handle is a look of the monitor. Looks at hosts that are not overloaded
 // would do nothing, and are left out.
-func (l *lookDue) Handle(now time.Duration, host uint64) {
+func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	w := (*world)(l)
+	now := w.now()
 	id := sim.HostID(host)
 	h := &w.hosts[id]
 	if cluster.Of(h.demand, w.sim.MemoryUsed(id)).Within(h.usable) {
 		h.looking = false
 		return
 	}
-	w.sim.At(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
+	w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
 	w.step(int(id), protocol.Overloaded{})
 }
 
@@ -278,7 +341,7 @@ func (l *lookDue) Handle(now time.Duration, host uint64) {
 // has changed, and does what the machine asks for.
 func (w *world) step(node int, in protocol.Input) {
 	m := w.machines[node]
-	now := w.sim.Now()
+	now := w.now()
 	if node < len(w.hosts) && w.hosts[node].stale {
 		w.hosts[node].stale = false
 		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
@@ -293,35 +356,36 @@ func (w *world) local(id sim.HostID) protocol.Local {
 	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming}
 	for i, vm := range hosted {
 		l.VMs[i] = w.vms[vm]
-		l.VMs[i].Demand[cluster.CPU] = int64(w.sim.VM(vm).Demand)
+		l.VMs[i].Demand[cluster.CPU] = int64(w.asked[vm])
 	}
 	return l
 }
 
 // deliver plans an input.
 func (w *world) deliver(node int, in protocol.Input, at time.Duration) {
-	w.sim.At(at, (*inputDue)(w), w.inputs.put(delivery{node, in}))
+	w.at(at, (*inputDue)(w), w.inputs.put(delivery{node, in}))
 }
 
 // Handle gives a machine its input.
-func (i *inputDue) Handle(_ time.Duration, number uint64) {
+func (i *inputDue) Handle(_ sim.Seconds, number uint64) {
 	w := (*world)(i)
 	d := w.inputs.take(number)
 	w.step(d.node, d.input)
 }
 
 func (w *world) setTimer(node int, t protocol.Timer, at time.Duration) {
-	w.sim.At(at, (*timerFired)(w), uint64(node)<<8|uint64(t))
+	w.at(at, (*timerFired)(w), uint64(node)<<8|uint64(t))
 }
 
 // Handle fires a timer.
-func (t *timerFired) Handle(_ time.Duration, arg uint64) {
+func (t *timerFired) Handle(_ sim.Seconds, arg uint64) {
 	(*world)(t).step(int(arg>>8), protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
 }
 
 // Handle records the load of the whole data centre.
-func (s *sampleDue) Handle(now time.Duration, _ uint64) {
+func (s *sampleDue) Handle(_ sim.Seconds, _ uint64) {
 	w := (*world)(s)
+	now := w.now()
 	booked, empty := 0, 0
 	for h := range w.hosts {
 		if len(w.sim.Hosted(sim.HostID(h))) == 0 {
@@ -339,21 +403,21 @@ func (s *sampleDue) Handle(now time.Duration, _ uint64) {
 		At: now, Demand: w.demand, Capacity: w.capacity, Violated: w.violations.open,
 		Migrations: len(w.moving), Partitions: len(w.partitions), Booked: booked, Empty: empty,
 	})
-	w.sim.At(now+time.Duration(w.spec.Scenario.Settings.Sample), s, 0)
+	w.at(now+time.Duration(w.spec.Scenario.Settings.Sample), s, 0)
 }
 
 // finish ends what is still open and closes the trace.
 func (w *world) finish(partial bool) {
-	now := w.sim.Now()
+	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
 	var asked, lost float64
 	for i := range w.vms {
 		d := w.sim.Delivered(sim.VMID(i))
-		asked += float64(d.Asked)
-		lost += float64(d.Lost)
+		asked += coreSeconds(d.Asked)
+		lost += coreSeconds(d.Lost)
 		if d.Lost > 0 {
-			w.sink.Record(trace.Starved{VM: w.vms[i].Name, Duration: d.Short, Asked: float64(d.Asked), Lost: float64(d.Lost)})
+			w.sink.Record(trace.Starved{VM: w.vms[i].Name, Duration: d.Short.Duration(), Asked: coreSeconds(d.Asked), Lost: coreSeconds(d.Lost)})
 		}
 	}
 	share := 0.0
@@ -392,3 +456,6 @@ func (w *world) finishProcedures(now time.Duration) {
 		w.recordReconfiguration(now, protocol.PartitionID{}, &w.central, "open")
 	}
 }
+
+// coreSeconds converts the simulation's work, which is in millicore-seconds.
+func coreSeconds(w sim.Work) float64 { return float64(w) / float64(cluster.Core) }

@@ -15,5 +15,10 @@ var (
 	ErrNoRoom       = errors.New("not enough memory is free there")
 	ErrNoRoute      = errors.New("there is no route")
 	ErrOver         = errors.New("it is over")
+	ErrSwitching    = errors.New("it is being switched on or off")
 	ErrTimeout      = errors.New("it took too long")
+	ErrKilled       = errors.New("the process was killed")
+	ErrEnded        = errors.New("the process has ended")
+
+	ErrNoConvergence = errors.New("the VM writes its memory too fast to be copied")
 )

@@ -246,7 +246,7 @@ func (m *machines) setRate(slot int32, rate Speed) {
 func (e *exec) leftAt(now Seconds) Work {
 	rate := float64(e.claim.rate)
 	left := e.left - Work(rate*float64(now-e.since))
-	if rounding := 0x1p-50 * (rate*float64(now) + float64(e.work)); float64(left) <= rounding && rate > 0 {
+	if rounding := 0x1p-50 * (float64(rate*float64(now)) + float64(e.work)); float64(left) <= rounding && rate > 0 {
 		return 0
 	}
 	return left

@@ -26,6 +26,7 @@ type flow struct {
 	since    Seconds   // the date of left
 	wait     Seconds   // how long it waits yet, while it is waiting and held
 	due      Seconds   // when its waiting ends
+	distance Seconds   // the latency of its way beyond that of the links
 	ends     [2]HostID // the hosts of its source and its target
 	from, to Place
 	timer    Timer
@@ -387,7 +388,7 @@ func (n *network) penalty(f *flow, d float64) float64 {
 
 // latency is that of the way of a flow.
 func (n *network) latency(f *flow) Seconds {
-	d := Seconds(0)
+	d := f.distance
 	for _, h := range f.hops {
 		d += Seconds(float64(h.forward) * float64(n.links[h.link].latency))
 	}

@@ -13,8 +13,11 @@ type HostSpec struct {
 	// Speeds are those of one core, by p-state; there is at least one. A host
 	// starts in p-state 0.
 	Speeds []Speed
-	Memory Bytes // 0 means that memory is not modelled: there is always enough
-	Power  Power
+	// Reserved is what the host keeps for itself, over all cores: VMs and
+	// executions share the rest. No single one feels it while there is enough.
+	Reserved Speed
+	Memory   Bytes // 0 means that memory is not modelled: there is always enough
+	Power    Power
 }
 
 // maxCores keeps what is counted by core in memory.
@@ -27,6 +30,7 @@ const maxCores = 1 << 20
 type host struct {
 	vms            []VMID // in ascending order
 	speed          Speed  // of one core now: p-state x availability
+	reserved       Speed  // kept from those on it
 	load           Speed  // what it gives now, over all cores
 	memory         Bytes  // unlimited, if it is not modelled
 	used, promised Bytes
@@ -34,7 +38,8 @@ type host struct {
 	cores          int32
 	pstate         int32
 	execs          int32 // those on the host itself; see exec
-	pinned         int32    // how many of vms are pinned to cores
+	pinned         int32 // how many of vms are pinned to cores
+	satisfied      bool  // everyone on it gets what he can use
 	off            bool
 	touched        bool // it is to be checked; see Settings.Check
 }
@@ -44,7 +49,7 @@ func (h *host) capacity() Speed {
 	if h.off {
 		return 0
 	}
-	return Speed(h.cores) * h.speed
+	return max(0, Speed(float64(h.cores)*float64(h.speed))-h.reserved)
 }
 
 // free returns the memory that is neither used nor promised.
@@ -59,13 +64,15 @@ func (s *Simulation) AddHost(spec HostSpec) (HostID, error) {
 	m := &s.machines
 	spec.Speeds = slices.Clone(spec.Speeds)
 	spec.Power.States = slices.Clone(spec.Power.States)
-	h := host{speed: spec.Speeds[0], memory: spec.Memory, availability: 1, cores: int32(spec.Cores), execs: none}
+	h := host{speed: spec.Speeds[0], reserved: spec.Reserved, memory: spec.Memory, availability: 1, cores: int32(spec.Cores), execs: none}
 	if spec.Memory == 0 {
 		h.memory = unlimited
 	}
 	m.hosts = append(m.hosts, h)
 	m.hostSpecs = append(m.hostSpecs, spec)
-	return HostID(len(m.hosts) - 1), nil
+	id := HostID(len(m.hosts) - 1)
+	s.energy.addHost(id)
+	return id, nil
 }
 
 func (spec *HostSpec) validate() error {
@@ -76,17 +83,17 @@ func (spec *HostSpec) validate() error {
 		return errors.New("it has no speed")
 	}
 	for i, speed := range spec.Speeds {
-		if err := amount("a core speed in p-state "+fmt.Sprint(i), float64(speed)); err != nil {
-			return err
+		if err := amount("a core speed", float64(speed)); err != nil {
+			return fmt.Errorf("p-state %d: %w", i, err)
 		}
-		if err := amount("a speed of all cores in p-state "+fmt.Sprint(i), float64(speed)*float64(spec.Cores)); err != nil {
-			return err
-		}
+	}
+	if err := amount("a reserved speed", float64(spec.Reserved)); err != nil {
+		return err
 	}
 	if spec.Memory < 0 {
 		return fmt.Errorf("a memory of %v: it must be 0 or more", spec.Memory)
 	}
-	return nil
+	return spec.Power.validate(len(spec.Speeds))
 }
 
 // Hosts returns how many hosts there are.

@@ -5,10 +5,21 @@ import (
 	"math"
 )
 
+// check checks the invariants of what was touched since it was called last, and
+// ends the run if one does not hold. cause is what has happened since.
+func (s *Simulation) check(cause string) {
+	if err := s.checkTouched(); err != nil {
+		s.Fail(fmt.Errorf("after %s: %w", cause, err))
+	}
+}
+
 // checkTouched checks the invariants of what was touched since it was called
 // last, and returns the first that does not hold. See Settings.Check.
 func (s *Simulation) checkTouched() error {
-	return s.machines.checkTouched()
+	if err := s.machines.checkTouched(); err != nil {
+		return err
+	}
+	return s.network.check()
 }
 
 // checkTouched checks the hosts that were touched since it was called last.
@@ -18,6 +29,9 @@ func (m *machines) checkTouched() error {
 		m.hosts[h].touched = false
 		if first == nil {
 			first = m.check(h)
+		}
+		if first == nil {
+			first = m.sim.energy.check(h)
 		}
 	}
 	m.touched = m.touched[:0]
@@ -38,7 +52,7 @@ func (m *machines) check(h HostID) error {
 		if err := m.checkInside(id); err != nil {
 			return fmt.Errorf("%s: %w", m.vmName(id), err)
 		}
-		claims = append(claims, m.claims[id])
+		claims = append(claims, m.vms[id].claim)
 	}
 	claims = m.appendClaims(claims, host.execs)
 	if err := checkShares(claims, host.capacity(), host.load, host.pinned > 0); err != nil {
@@ -79,7 +93,7 @@ func (m *machines) checkMemory(h HostID) error {
 
 // checkInside checks what runs in a VM against what the VM gets.
 func (m *machines) checkInside(id VMID) error {
-	v, c := &m.vms[id], &m.claims[id]
+	v, c := &m.vms[id], &m.vms[id].claim
 	claims := m.appendClaims(nil, v.execs)
 	left := v.used
 	for i := range claims {
@@ -88,14 +102,15 @@ func (m *machines) checkInside(id VMID) error {
 	// What the demand gets is not kept: it is what the executions leave.
 	most, weight := m.demanded(v)
 	claims = append(claims, claim{most: most, weight: weight, rate: max(left, 0)})
-	cores := Speed(m.hosts[v.host].cores)
+	host := &m.hosts[v.host]
+	cores := Speed(host.cores) * host.speed
 	if v.pin != none {
-		cores = Speed(m.pins[v.pin].size())
+		cores = Speed(m.pins[v.pin].size()) * host.speed
 	}
 	switch near := rounding * float64(c.rate); {
 	case c.rate > 0 && !v.state.computes():
 		return fmt.Errorf("it gets %v, but is %v", c.rate, v.state)
-	case float64(c.rate-cores*m.hosts[v.host].speed) > near:
+	case float64(c.rate)-float64(cores) > near:
 		return fmt.Errorf("it gets %v, more than its cores have", c.rate)
 	case m.sim.settings.Law == Right && math.Abs(float64(c.rate-v.used)) > near:
 		return fmt.Errorf("it gets %v and uses %v", c.rate, v.used)

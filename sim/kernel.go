@@ -78,28 +78,47 @@ func (s *Simulation) Cancel(t Timer) { s.queue.cancel(t) }
 
 // Run processes all events up to and including date until, which is then the
 // date, unless Stop or Fail ended it before. With Forever it runs until no
-// event is left, and the date is that of the last one. Run must not be called
-// by an event.
+// event is left, and the date is that of the last one; or, if there are daemons
+// among the processes, until all the others have ended. Run must not be called
+// by an event or a process.
 //
 // It returns the error that the run was ended with, or nil: an argument that
 // makes no sense in a call that returns no error, a process that panicked, or,
 // if they are checked, an invariant that does not hold. The error says at what
-// date that was.
+// date that was. If no event is left but processes wait that are no daemons, it
+// returns a [DeadlockError], which does not end the simulation.
 func (s *Simulation) Run(until Seconds) error {
 	if !(until >= s.now) {
 		return fmt.Errorf("sim: run until date %v s, but it is %v s already", float64(until), float64(s.now))
 	}
+	if p := s.processes.current; p != nil {
+		return fmt.Errorf("sim: process %q calls Run", p.name)
+	}
 	for !s.stopped {
+		if s.processes.ready.first != nil {
+			s.processes.run()
+			if s.settings.Check {
+				s.check("turns of processes")
+			}
+			continue
+		}
+		if until == Forever && s.processes.onlyDaemons() {
+			break
+		}
 		at, h, arg, ok := s.queue.pop(until)
 		if !ok {
-			if until < Forever {
-				s.now = until
+			if until == Forever {
+				return s.processes.deadlock()
 			}
+			s.now = until
 			break
 		}
 		s.now = at
 		s.events++
 		h.Handle(at, arg)
+		if s.settings.Check {
+			s.check(fmt.Sprintf("event %d, of %T %d", s.events, h, arg))
+		}
 	}
 	return s.err
 }

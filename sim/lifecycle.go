@@ -32,9 +32,9 @@ func (s VMState) String() string {
 }
 
 // follows says which states may follow each one. A VM that fails to be saved or
-// restored goes back to what it was.
+// restored goes back to what it was, even by way of VMOff if its host failed.
 var follows = [...][]VMState{
-	VMOff:       {VMBooting, VMRunning, VMDestroyed},
+	VMOff:       {VMBooting, VMRunning, VMSaved, VMDestroyed},
 	VMBooting:   {VMRunning, VMOff, VMDestroyed},
 	VMRunning:   {VMSuspended, VMSaving, VMOff, VMDestroyed},
 	VMSuspended: {VMRunning, VMSaving, VMOff, VMDestroyed},
@@ -61,8 +61,14 @@ func (s *Simulation) Start(id VMID) error { return s.toState("start", id, VMRunn
 // stand still. The error matches ErrVMState.
 func (s *Simulation) Suspend(id VMID) error { return s.toState("suspend", id, VMSuspended, VMRunning) }
 
-// Resume lets a suspended VM go on as it was. The error matches ErrVMState.
-func (s *Simulation) Resume(id VMID) error { return s.toState("resume", id, VMRunning, VMSuspended) }
+// Resume lets a suspended VM go on as it was. The error matches ErrVMState, or
+// ErrMigrating if it is its migration that has paused it, and will resume it.
+func (s *Simulation) Resume(id VMID) error {
+	if s.migrations.pausing(id) {
+		return fmt.Errorf("resume %s: %w", s.machines.vmName(id), ErrMigrating)
+	}
+	return s.toState("resume", id, VMRunning, VMSuspended)
+}
 
 // Shutdown ends a VM, at once; it may be started again. What runs in it, and
 // its flows, fail with ErrVMGone. The error matches ErrVMState if the VM is off
@@ -98,14 +104,14 @@ func (s *Simulation) toState(what string, id VMID, to VMState, from ...VMState) 
 func (s *Simulation) setState(id VMID, to VMState) error {
 	m := &s.machines
 	v := &m.vms[id]
-	from := v.state
+	from, h := v.state, v.host
 	if !slices.Contains(follows[from], to) {
 		return fmt.Errorf("%s is %v and can't be %v next: %w", m.vmName(id), from, to, ErrVMState)
 	}
 	comes, goes := !from.holds() && to.holds(), from.holds() && !to.holds()
 	if comes {
-		if err := m.admits(v.host, m.vmData[id].memory, fmt.Sprintf("VM %q", m.vmData[id].name)); err != nil {
-			return err
+		if err := m.admits(h, m.vmData[id].memory, "it"); err != nil {
+			return fmt.Errorf("VM %q: %w", m.vmData[id].name, err)
 		}
 	}
 	m.before(id.Place())
@@ -117,16 +123,16 @@ func (s *Simulation) setState(id VMID, to VMState) error {
 	}
 	v.state = to
 	if comes {
-		m.recapAll(v.execs, m.hosts[v.host].speed)
+		m.recapAll(v.execs, m.hosts[h].speed)
 		m.arrive(id)
 	}
 	m.after(id.Place())
 	if goes {
-		m.share(v.host, none)
+		m.share(h, none)
 	}
 	m.tellVM(id, from, to)
 	if comes || goes || from.asks() != to.asks() {
-		m.changed(v.host)
+		m.changed(h)
 	}
 	return nil
 }
@@ -197,7 +203,7 @@ func (s *Simulation) relocate(id VMID, to HostID) {
 // but weighs as one vCPU, until something begins or ends in it.
 func (m *machines) put(id VMID, to HostID) {
 	v := &m.vms[id]
-	from, holds, claim := v.host, v.state.holds(), m.claims[id]
+	from, holds, claim := v.host, v.state.holds(), m.vms[id].claim
 	m.before(id.Place())
 	m.beforeHost(to)
 	m.unpin(id)
@@ -211,7 +217,7 @@ func (m *machines) put(id VMID, to HostID) {
 	}
 	m.reclaim(id)
 	if m.sim.settings.Law == Original && claim.weight > 0 {
-		m.claims[id].most, m.claims[id].weight = claim.most, v.priority
+		m.vms[id].claim.most, m.vms[id].claim.weight = claim.most, v.priority
 	}
 	if holds {
 		m.arrive(id)
@@ -230,6 +236,8 @@ func (s *Simulation) vmChanged(id VMID, from, to VMState) {
 	s.network.vmChanged(id, from, to)
 	s.processes.vmChanged(id, from, to)
 	s.migrations.vmChanged(id, from, to)
+	s.disks.vmChanged(id, to)
+	s.operations.vmChanged(id, to)
 }
 
 // vmMoved tells the rest that a VM is on another host now.
@@ -242,4 +250,6 @@ func (s *Simulation) hostSwitched(h HostID, on bool) {
 	s.network.hostSwitched(h, on)
 	s.processes.hostSwitched(h, on)
 	s.migrations.hostSwitched(h, on)
+	s.disks.hostSwitched(h, on)
+	s.energy.hostSwitched(h, on)
 }

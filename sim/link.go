@@ -140,6 +140,7 @@ func (s *Simulation) SwitchLink(l LinkID, on bool) error {
 		}
 		n.share()
 	}
+	s.migrations.linkSwitched(on)
 	return nil
 }
 

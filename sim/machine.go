@@ -17,7 +17,6 @@ type machines struct {
 	hostSpecs []HostSpec
 
 	vms    []vm
-	claims []claim // of each VM on its host
 	vmData []vmData
 
 	execs     []exec
@@ -141,10 +140,11 @@ func (m *machines) vmName(id VMID) string {
 	return fmt.Sprintf("VM %q on %s", m.vmData[id].name, m.hostName(m.vms[id].host))
 }
 
-// amount returns an error unless x is a number from 0 up, and finite.
+// amount returns an error unless x is 0, or a number so far from the limits of
+// floating-point numbers that sums, products and quotients make sense.
 func amount(what string, x float64) error {
-	if !(x >= 0) || math.IsInf(x, 1) {
-		return fmt.Errorf("%s of %v: it must be 0 or more, and finite", what, x)
+	if x != 0 && !(x >= 1e-100 && x <= 1e100) {
+		return fmt.Errorf("%s of %v: it must be 0, or from 1e-100 to 1e100", what, x)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 type network struct {
 	sim    *Simulation
 	router Router
+	far    FarRouter // the router, if it is one
 
 	links  []link
 	flows  []flow  // slots

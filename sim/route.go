@@ -12,6 +12,15 @@ type Router interface {
 	Route(source, target HostID, links []LinkID) ([]LinkID, error)
 }
 
+// FarRouter is a router that knows of latency beyond that of the links, as when
+// it follows from coordinates.
+type FarRouter interface {
+	Router
+	// Distance returns the latency of the way from source to target that none
+	// of its links has. It is asked where Route has found a way.
+	Distance(source, target HostID) Seconds
+}
+
 // SetRouter sets who knows the ways. Flows that are under way keep theirs.
 // Without a router each host reaches itself only. The router is asked at each
 // Send; whether it remembers what it has found is its own business.
@@ -20,7 +29,10 @@ type Router interface {
 // no flows share, if the router knows no links for that. If it knows none
 // between two different hosts they are one place: only the cap of a flow
 // between them limits it, and one without cap arrives at once.
-func (s *Simulation) SetRouter(r Router) { s.network.router = r }
+func (s *Simulation) SetRouter(r Router) {
+	s.network.router = r
+	s.network.far, _ = r.(FarRouter)
+}
 
 // hop is a link on the way of a flow, there or back.
 type hop struct {
@@ -38,6 +50,10 @@ func (n *network) find(i int32, source, target HostID) error {
 	f.hops, f.loopback = f.hops[:0], false
 	err := n.append(f, source, target, 1)
 	f.loopback = source == target && len(f.hops) == 0
+	f.distance = 0
+	if err == nil && n.far != nil {
+		f.distance = n.far.Distance(source, target)
+	}
 	if err == nil && !f.loopback && n.sim.settings.Network.CrossTraffic {
 		err = n.append(f, target, source, backWeight)
 	}

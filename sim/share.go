@@ -74,9 +74,12 @@ func level(claims []*claim, capacity Speed) float64 {
 // are touched, and the inside of the VM that has changed, if it is not none.
 func (m *machines) share(h HostID, changed VMID) {
 	host := &m.hosts[h]
+	if changed != none && m.satisfy(host, changed) {
+		return
+	}
 	claims := m.sharing[:0]
 	for _, id := range host.vms {
-		claims = append(claims, &m.claims[id])
+		claims = append(claims, &m.vms[id].claim)
 	}
 	for e := host.execs; e != none; e = m.next(host.execs, e) {
 		claims = append(claims, &m.execs[e].claim)
@@ -84,9 +87,9 @@ func (m *machines) share(h HostID, changed VMID) {
 	m.sharing = claims
 	rates := m.apportion(host)
 	for i, id := range host.vms {
-		if m.claims[id].rate != rates[i] {
+		if m.vms[id].claim.rate != rates[i] {
 			m.settle(id)
-			m.claims[id].rate = rates[i]
+			m.vms[id].claim.rate = rates[i]
 			m.inside(id)
 		} else if id == changed {
 			m.inside(id)
@@ -99,14 +102,40 @@ func (m *machines) share(h HostID, changed VMID) {
 	}
 }
 
+// satisfy gives a VM what it can use now, if the host can do so without taking
+// from others, and could before; otherwise it does nothing. The others are not
+// looked at.
+//
+// While all are satisfied, a VM's rate is the most that it could use before the
+// change, and the host's load is the sum of what all can use. It is kept up to
+// date for whole numbers only, whose sums are exact in any order.
+func (m *machines) satisfy(host *host, id VMID) bool {
+	c := &m.vms[id].claim
+	load := host.load + c.most - c.rate
+	if !host.satisfied || host.pinned > 0 || load > host.capacity() || !(whole(c.most) && whole(c.rate) && whole(host.load)) {
+		return false
+	}
+	if c.rate != c.most {
+		m.settle(id)
+	}
+	host.load, c.rate = load, c.most
+	m.inside(id)
+	return true
+}
+
+// whole reports whether sums with a speed are exact.
+func whole(s Speed) bool { return s < 1<<52 && s == Speed(math.Trunc(float64(s))) }
+
 // apportion returns what each of the claims on a host gets, and makes the sum
 // the host's load.
 func (m *machines) apportion(host *host) []Speed {
 	rates := m.rates[:0]
+	host.satisfied = false
 	if host.pinned > 0 {
 		rates = m.apportionPinned(host, rates)
 	} else {
 		level := level(m.sharing, host.capacity())
+		host.satisfied = math.IsInf(level, 1)
 		for _, c := range m.sharing {
 			rates = append(rates, c.at(level))
 		}
@@ -121,7 +150,7 @@ func (m *machines) apportion(host *host) []Speed {
 
 // inside shares among what runs in a VM what the VM gets. The VM is settled.
 func (m *machines) inside(id VMID) {
-	v, rate := &m.vms[id], m.claims[id].rate
+	v, rate := &m.vms[id], m.vms[id].claim.rate
 	if v.execs == none {
 		v.used = rate
 		return

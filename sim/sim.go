@@ -15,6 +15,7 @@ type Simulation struct {
 	machines   machines // hosts, VMs and executions
 	network    network
 	disks      disks
+	operations operations // boots, shutdowns, saves and restores
 	migrations migrations
 	energy     energy
 	processes  processes
@@ -26,6 +27,8 @@ type Settings struct {
 	Law Law
 	// Network are the constants of the network model.
 	Network NetworkModel
+	// Migration says what migrations cost hosts, and how many there may be.
+	Migration MigrationModel
 	// Check switches on the invariants: each event is followed by a check of
 	// what it touched, and a violation ends the run.
 	Check bool
@@ -80,9 +83,13 @@ func NewWith(settings Settings) (*Simulation, error) {
 	if err := settings.Network.validate(); err != nil {
 		return nil, fmt.Errorf("sim: network model %q: %w", settings.Network.Name, err)
 	}
+	if err := settings.Migration.validate(); err != nil {
+		return nil, fmt.Errorf("sim: migration model: %w", err)
+	}
 	s := &Simulation{settings: settings}
 	s.network.sim = s
 	s.disks.sim = s
+	s.operations.sim = s
 	s.migrations.sim = s
 	s.energy.sim = s
 	s.processes.sim = s

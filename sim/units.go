@@ -16,11 +16,11 @@ type Seconds float64
 // Forever is a date that never comes.
 var Forever = Seconds(math.Inf(1))
 
-// Of converts a duration. It is exact below 2^53 ns, which is 104 days.
+// Of converts a duration. Below 2^51 ns, which is 26 days, Duration gives back
+// what Of was given.
 func Of(d time.Duration) Seconds { return Seconds(float64(d) / 1e9) }
 
-// Duration returns t to the nearest nanosecond. Of and Duration give back what
-// they are given. Dates beyond 292 years are cut to that.
+// Duration returns t to the nearest nanosecond. Dates beyond 292 years are cut to that.
 func (t Seconds) Duration() time.Duration {
 	ns := math.Round(float64(t) * 1e9)
 	if ns >= math.MaxInt64 {

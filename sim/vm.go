@@ -21,10 +21,26 @@ type VMSpec struct {
 	// Off says that the VM does not run yet: see Start and Boot. It then holds
 	// no memory.
 	Off bool
+
+	// What follows is about live migration, see [Simulation.Migrate].
+
+	// DirtyRate is how fast the VM writes to its memory for each core that it
+	// keeps busy: bytes that were not written since they were sent.
+	DirtyRate Bandwidth
+	// WorkingSet is the part of its memory that it writes to; 0 means 90 %.
+	WorkingSet Bytes
+	// MigrationSpeed is the most that its migration sends; 0 means no limit.
+	MigrationSpeed Bandwidth
+	// Disk is the size of its disk, and DiskTop that of its top layer: what the
+	// VM has written since the disk was made from an image. DiskDirtyRate is as
+	// DirtyRate. They count only if the disk goes with the VM, see [DiskCopy].
+	Disk, DiskTop Bytes
+	DiskDirtyRate Bandwidth
 }
 
 // vm is what changes about a VM. The integrals are up to date at since.
 type vm struct {
+	claim       claim // on its host
 	since       Seconds
 	given, lost Work
 	short       Seconds // with less than it asked for
@@ -45,6 +61,7 @@ type vm struct {
 type vmData struct {
 	name   string
 	memory Bytes
+	writes writes
 }
 
 // AddVM adds a VM that runs from now on, unless it is to be off. The error says
@@ -61,8 +78,7 @@ func (s *Simulation) AddVM(spec VMSpec) (VMID, error) {
 		since: s.now, demand: spec.Demand, cap: spec.Cap, priority: unlessSet(spec.Priority, 1), throttle: 1,
 		host: spec.Host, vcpus: int32(spec.VCPUs), execs: none, pin: none,
 	})
-	m.claims = append(m.claims, claim{})
-	m.vmData = append(m.vmData, vmData{spec.Name, spec.Memory})
+	m.vmData = append(m.vmData, vmData{spec.Name, spec.Memory, writesOf(spec)})
 	if !spec.Off {
 		if err := s.setState(id, VMRunning); err != nil {
 			panic(fmt.Sprintf("sim: a VM that was checked can't start: %v", err))
@@ -88,6 +104,9 @@ func (m *machines) checkSpec(spec VMSpec) error {
 		return err
 	}
 	if err := amount("a demand", float64(spec.Demand)); err != nil {
+		return err
+	}
+	if err := writesOf(spec).validate(spec.Memory); err != nil {
 		return err
 	}
 	if spec.Off {
@@ -118,10 +137,12 @@ func (s *Simulation) VM(id VMID) VMSpec {
 		return VMSpec{}
 	}
 	v, data := &m.vms[id], &m.vmData[id]
-	return VMSpec{
+	spec := VMSpec{
 		Name: data.name, Host: v.host, VCPUs: int(v.vcpus), Memory: data.memory,
 		Cap: v.cap, Priority: v.priority, Demand: v.demand, Off: v.state == VMOff,
 	}
+	data.writes.describe(&spec)
+	return spec
 }
 
 // State returns the state of a VM.
@@ -219,7 +240,7 @@ func (m *machines) demanded(v *vm) (most Speed, weight float64) {
 // reclaim computes what a VM asks for, and its claim on its host, after a
 // change of what runs inside, its limits or its state. The VM is settled.
 func (m *machines) reclaim(id VMID) {
-	v, c := &m.vms[id], &m.claims[id]
+	v, c := &m.vms[id], &m.vms[id].claim
 	speed := m.hosts[v.host].speed
 	most, busy := m.demanded(v)
 	executions := false
@@ -264,7 +285,7 @@ func (s *Simulation) Share(id VMID) Speed {
 	if !s.machines.hasVM(id) {
 		return 0
 	}
-	return s.machines.claims[id].rate
+	return s.machines.vms[id].claim.rate
 }
 
 // Delivery says how a VM was served since it was added.
@@ -303,7 +324,10 @@ func (s *Simulation) workDone(id VMID) Work {
 
 // settle brings the integrals of a VM up to date. It must be called before
 // what it asks for or uses changes.
-func (m *machines) settle(id VMID) { m.vms[id].settle(m.sim.now) }
+func (m *machines) settle(id VMID) {
+	m.sim.energy.settleVM(id)
+	m.vms[id].settle(m.sim.now)
+}
 
 func (v *vm) settle(now Seconds) {
 	elapsed := float64(now - v.since)
@@ -341,6 +365,6 @@ func (m *machines) depart(id VMID) {
 	if v.pin != none {
 		h.pinned--
 	}
-	m.claims[id] = claim{}
+	m.vms[id].claim = claim{}
 	m.inside(id)
 }

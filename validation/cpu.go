@@ -1,8 +1,6 @@
 package validation
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 
@@ -80,9 +78,7 @@ type taskRun struct {
 // completion.
 func replayCPU(data []byte, law sim.Law, c *Comparison) error {
 	var k cpuCase
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&k); err != nil {
+	if err := decode(data, &k); err != nil {
 		return err
 	}
 	settings := sim.DefaultSettings()

@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,8 @@ import (
 
 // netCase is a case of folder net: flows over links, and when they arrive.
 type netCase struct {
+	Name  string    `json:"name"`
+	Note  string    `json:"note"`
 	Hosts []string  `json:"hosts"`
 	Links []netLink `json:"links"`
 	Route []struct {
@@ -61,7 +62,7 @@ func withCrossTraffic(m sim.NetworkModel, on bool) sim.NetworkModel {
 // case.
 func replayNet(data []byte, law sim.Law, c *Comparison) error {
 	var k netCase
-	if err := json.Unmarshal(data, &k); err != nil {
+	if err := decode(data, &k); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.Finish)) {

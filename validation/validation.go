@@ -56,9 +56,11 @@ var folders = map[string]struct {
 	replay    func(data []byte, law sim.Law, c *Comparison) error
 	tolerance float64
 }{
-	"cpu":   {replayCPU, 1e-9},
-	"net":   {replayNet, 1e-9},
-	"vmnet": {replayVMNet, 1e-9},
+	"cpu":       {replayCPU, 1e-9},
+	"energy":    {replayEnergy, 1e-9},
+	"migration": {replayMigration, 1e-7},
+	"net":       {replayNet, 1e-9},
+	"vmnet":     {replayVMNet, 1e-9},
 }
 
 // Folders returns the names of the folders whose cases can be replayed.
@@ -72,7 +74,8 @@ func Folders() []string {
 }
 
 // Replay replays a case and compares. The error says what is wrong with the
-// case; that results differ is no error.
+// case, and wraps a *CaseError if it knows the line; that results differ is no
+// error.
 func Replay(folder, name string, data []byte) (Result, error) {
 	f, ok := folders[folder]
 	if !ok {

@@ -1,7 +1,6 @@
 package validation
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +14,7 @@ import (
 // VMs; each task sends one message after the other. VM1 is suspended from 30 s
 // to 60 s, and VM2 is destroyed at 90 s.
 type vmnetCase struct {
+	Name    string        `json:"name"`
 	Note    string        `json:"note"`
 	Model   string        `json:"model"`
 	Samples []vmnetSample `json:"samples"`
@@ -38,7 +38,7 @@ const (
 // replayVMNet compares what the tasks have sent.
 func replayVMNet(data []byte, law sim.Law, c *Comparison) error {
 	var k vmnetCase
-	if err := json.Unmarshal(data, &k); err != nil {
+	if err := decode(data, &k); err != nil {
 		return err
 	}
 	size, err := k.messageSize()

@@ -27,7 +27,7 @@ func newBench() *cobra.Command {
 		Long:  "Bench measures parts of this program on this machine, and judges what they return.",
 		Args:  cobra.NoArgs,
 	}
-	c.AddCommand(newBenchSolver())
+	c.AddCommand(newBenchSolver(), newBenchSimulation())
 	return c
 }
 

@@ -37,7 +37,7 @@ type simulateFlags struct {
 	seeds             seedList
 	duration          span
 	out               word
-	json              bool
+	json, check       bool
 	set               *pflag.FlagSet
 }
 
@@ -90,6 +90,7 @@ can't be used.`,
 	flags.Var(&f.duration, "duration", "simulated time, as in 1800s or 24h")
 	flags.Var(&f.out, "out", "directory for the traces and the report")
 	flags.BoolVar(&f.json, "json", false, "print the figures as JSON instead of a table")
+	flags.BoolVar(&f.check, "check", false, "check the invariants of the simulation after each event, and end if\none does not hold")
 	complete := func(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return values, cobra.ShellCompDirectiveNoFileComp
@@ -235,7 +236,7 @@ func simulate(ctx context.Context, f simulateFlags, args []string, stdout, stder
 			if partial {
 				break
 			}
-			spec := experiment.Spec{Scenario: s, Strategy: strategy, Seed: seed, Version: version(), Files: osFiles{}}
+			spec := experiment.Spec{Scenario: s, Strategy: strategy, Seed: seed, Version: version(), Files: osFiles{}, Check: f.check}
 			name := fmt.Sprintf("%s, seed %d (%d of %d)", strategy, seed, len(runs)+1, len(s.Strategies)*len(s.Seeds))
 			run, wall, stats, err := simulateOne(ctx, spec, dir, newProgress(name, s.Duration, stderr))
 			if err != nil {

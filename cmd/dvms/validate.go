@@ -183,7 +183,11 @@ func (c knownCase) replay() (replayed, error) {
 	}
 	start := time.Now()
 	r, err := validation.Replay(c.folder, c.name, data)
-	if err != nil {
+	var wrong *validation.CaseError
+	switch {
+	case errors.As(err, &wrong):
+		return replayed{}, fmt.Errorf("%s:%d: %w", c.shown, wrong.Line, wrong.Err)
+	case err != nil:
 		return replayed{}, fmt.Errorf("%s: %w", c.shown, err)
 	}
 	return replayed{r, time.Since(start)}, nil

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dvms-project/dvms/internal/spell"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -183,7 +184,7 @@ func (f *File) checkKeys(parent string, n *yaml.Node, t reflect.Type) error {
 		case name.Kind != yaml.ScalarNode:
 			return &KeyError{Line: name.Line, Key: parent, Err: fmt.Errorf("a key that is not a word; its keys are %s", strings.Join(names, ", "))}
 		case !known:
-			return &KeyError{Line: name.Line, Key: printable(key), Err: fmt.Errorf("there is no such key here; there are %s", strings.Join(names, ", "))}
+			return &KeyError{Line: name.Line, Key: printable(key), Err: fmt.Errorf("there is no such key here; there are %s%s", strings.Join(names, ", "), meant(name.Value, names))}
 		case lines[name.Value] > 0:
 			return &KeyError{Line: name.Line, Key: key, Err: fmt.Errorf("is here twice, first in line %d", lines[name.Value])}
 		}
@@ -222,6 +223,10 @@ func checkScalar(key string, n *yaml.Node, t reflect.Type) error {
 	case n.Load(into) == nil:
 	case t.Kind() == reflect.Uint64:
 		err = fmt.Errorf("%q is not a whole number from 0 to %d", n.Value, uint64(math.MaxUint64))
+	case t.Kind() == reflect.Bool:
+		err = fmt.Errorf("%q is neither true nor false", n.Value)
+	case t.Kind() == reflect.Float64:
+		err = fmt.Errorf("%q is not a number", n.Value)
 	default:
 		err = fmt.Errorf("%q is not a whole number", n.Value)
 	}
@@ -229,6 +234,14 @@ func checkScalar(key string, n *yaml.Node, t reflect.Type) error {
 		return &KeyError{Line: n.Line, Key: key, Err: err}
 	}
 	return nil
+}
+
+// meant asks for the key that was probably meant, if there is one.
+func meant(word string, names []string) string {
+	if near := spell.Nearest(word, names); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
 }
 
 // printable is text that a message can have within a line.
