@@ -447,11 +447,61 @@ func TestTheCheckSeesWrongRates(t *testing.T) {
 		for i, o := range flows {
 			s.network.shares[o.flow.slot].rate = c.rates[i]
 		}
+		for l := range s.network.links {
+			s.network.touched = append(s.network.touched, LinkID(l)) // the run has looked at them before
+		}
 		switch err := s.network.check(); {
 		case c.want == "":
 			must(t, err)
 		case err == nil || !strings.Contains(err.Error(), c.want):
 			t.Errorf("%v, want something with %q", err, c.want)
 		}
+	}
+}
+
+// The peer's program bench_net prints these dates for the same traffic, with
+// seed 7.
+func TestTrafficTakesAsLongAsWithThePeer(t *testing.T) {
+	for _, c := range []struct {
+		hosts, perHost int
+		backbone       string
+		end, mean      float64
+	}{
+		{64, 1, "none", 1.1730474725, 0.565295169267},
+		{64, 4, "none", 3.38575678202, 1.53685032353},
+		{64, 4, "shared", 4.39169038799, 2.25117364124},
+		{64, 4, "fat", 3.34569668778, 1.53888405593},
+	} {
+		w := newTraffic(c.hosts, c.perHost, 10*c.hosts*c.perHost, c.backbone)
+		w.settings.Check = true
+		for at := Seconds(0.01); w.done < w.total; at += 0.01 {
+			runTo(t, w.Simulation, at)
+		}
+		mean := float64(w.dates) / float64(w.done)
+		if math.Abs(mean-c.mean) > 1e-11*c.mean || math.Abs(float64(w.last)-c.end) > 1e-11*c.end {
+			t.Errorf("%d hosts, %d flows at once, backbone %s: %.12g s on average, the last at %.12g s, want %v and %v",
+				c.hosts, c.hosts*c.perHost, c.backbone, mean, w.last, c.mean, c.end)
+		}
+	}
+}
+
+// What is left of the sum of very different weights must not be what is left
+// of its rounding errors.
+func TestVeryDifferentPenaltiesShareALink(t *testing.T) {
+	s := netOf(t, 2, Settings{Network: plain})
+	near, err := s.AddLink(LinkSpec{Name: "near", Bandwidth: 100})
+	must(t, err)
+	far, err := s.AddLink(LinkSpec{Name: "far", Bandwidth: 1000, Latency: 1e-17})
+	must(t, err)
+	var table Table
+	table.Add(0, 1, near)
+	table.Add(1, 0, near, far)
+	s.SetRouter(&table)
+	heavy := between(1, 0, 1000)
+	heavy.Cap = 10
+	flows := []*outcome{send(t, s, heavy), send(t, s, between(0, 1, 1000))}
+	runTo(t, s, 1)
+	if a, b := s.FlowRate(flows[0].flow), s.FlowRate(flows[1].flow); a != 10 || b != 90 {
+		t.Errorf("%v and %v B/s, want 10 and 90", a, b)
 	}
 }

@@ -25,12 +25,14 @@ type traffic struct {
 	hosts, perHost int
 	total          int
 	started, done  int
+	target         int // of all, if it is not negative
 	senders        []splitMix
-	dates          Seconds // the sum
+	dates          Seconds // of completion, the sum
+	last           Seconds // of them
 }
 
 func newTraffic(hosts, perHost, total int, backbone string) *traffic {
-	w := &traffic{Simulation: New(), hosts: hosts, perHost: perHost, total: total}
+	w := &traffic{Simulation: New(), hosts: hosts, perHost: perHost, target: -1, total: total}
 	star := NewStar()
 	if backbone != "none" {
 		policy := Shared
@@ -74,6 +76,9 @@ func (w *traffic) send(sender int) {
 	if to >= from {
 		to++
 	}
+	if w.target >= 0 {
+		to = w.target
+	}
 	bytes := Bytes(1e6 * (1 + float64(r.below(1000))/100))
 	if _, err := w.Send(FlowSpec{From: HostID(from).Place(), To: HostID(to).Place(), Bytes: bytes}, w, uint64(sender)); err != nil {
 		panic(err)
@@ -84,6 +89,7 @@ func (w *traffic) send(sender int) {
 func (w *traffic) Completed(now Seconds, sender uint64, err error) {
 	w.done++
 	w.dates += now
+	w.last = now
 	w.send(int(sender))
 }
 
@@ -107,6 +113,25 @@ func BenchmarkTraffic(b *testing.B) {
 			flows := 0
 			for b.Loop() {
 				w := newTraffic(c.hosts, c.perHost, 10*c.hosts*c.perHost, c.backbone)
+				if err := w.Run(Forever); err != nil {
+					b.Fatal(err)
+				}
+				flows += w.done
+			}
+			b.ReportMetric(float64(flows)/b.Elapsed().Seconds(), "flows/s")
+		})
+	}
+}
+
+// Incast is the traffic of many senders to one target: what they get changes
+// with each flow that comes or goes.
+func BenchmarkIncast(b *testing.B) {
+	for _, senders := range []int{256, 1024, 4096} {
+		b.Run(fmt.Sprint("senders=", senders), func(b *testing.B) {
+			flows := 0
+			for b.Loop() {
+				w := newTraffic(senders+1, 1, 3*senders, "none")
+				w.target = 0
 				if err := w.Run(Forever); err != nil {
 					b.Fatal(err)
 				}

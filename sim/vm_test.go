@@ -494,7 +494,7 @@ func TestExpectingChangesNothing(t *testing.T) {
 		vms := []VMID{w.vm("v", h, 2), w.vm("w", h, 2)}
 		for i := range 20 {
 			if expect {
-				w.Expect([]VMID{vms[0], 99, -1, vms[1]})
+				w.Expect(vms)
 			}
 			w.must(w.SetDemand(vms[i%2], Speed(100*i)))
 			w.run(w.Now() + 1)
