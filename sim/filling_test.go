@@ -447,6 +447,7 @@ func TestTheCheckSeesWrongRates(t *testing.T) {
 		for i, o := range flows {
 			s.network.shares[o.flow.slot].rate = c.rates[i]
 		}
+		s.network.touched = []LinkID{0, 3} // l0_UP and l1_DOWN
 		switch err := s.network.check(); {
 		case c.want == "":
 			must(t, err)

@@ -29,10 +29,11 @@ type flow struct {
 	distance Seconds   // the latency of its way beyond that of the links
 	ends     [2]HostID // the hosts of its source and its target
 	from, to Place
-	timer    Timer
+	timer    Timer // of the end of its latency, or of telling that it has failed
 	done     Completion
 	arg      uint64
-	err      error // why it failed
+	err      error  // why it failed
+	sent     uint64 // in which call of Send
 	seq      uint32
 	phase    phase
 	held     held
@@ -86,6 +87,8 @@ func (s *Simulation) Send(spec FlowSpec, done Completion, arg uint64) (Flow, err
 	f.left, f.since = float64(spec.Bytes), s.now
 	f.from, f.to, f.ends = spec.From, spec.To, ends
 	f.done, f.arg = done, arg
+	n.sent++
+	f.sent = n.sent
 	f.held, f.phase = held, flowWaiting
 	f.cap = n.userCap(f, spec.Cap)
 	n.cross(i)
@@ -137,6 +140,7 @@ func (n *network) proceed(i int32) {
 func (n *network) start(i int32) {
 	n.flows[i].since = n.sim.now
 	n.shares[i] = share{bottleneck: none}
+	n.arrivals.insert(i, n.flows[i].sent)
 	n.weigh(i)
 	n.activate(i)
 	n.changedFlow(i)
@@ -144,10 +148,9 @@ func (n *network) start(i int32) {
 
 // halt is the opposite of start.
 func (n *network) halt(i int32) {
-	f := &n.flows[i]
 	n.advance(i)
-	n.sim.Cancel(f.timer)
-	f.timer = Timer{}
+	n.arrivals.remove(i)
+	n.awaitFirst()
 	n.shares[i] = share{}
 	n.deactivate(i)
 	n.changedWay(i)
@@ -169,25 +172,36 @@ func (n *network) changedFlow(i int32) {
 	n.changedWay(i)
 }
 
-// Handle is the end of a phase of flow i.
-func (n *network) Handle(now Seconds, i uint64) {
-	f := &n.flows[i]
-	if f.phase == flowWaiting && f.left > 0 {
+// Handle is the end of the latency of flow i, or tells that it has failed.
+func (n *network) Handle(_ Seconds, i uint64) {
+	switch f := &n.flows[i]; {
+	case f.phase == flowFailed:
+		n.tell(int32(i))
+	case f.left == 0:
+		n.arrived(int32(i))
+	default:
 		f.wait, f.phase = 0, flowSending
 		n.start(int32(i))
 		n.share()
-		return
 	}
-	if f.phase != flowFailed {
-		f.left = 0
-		n.leave(int32(i))
-		n.share()
-	}
+}
+
+// arrived ends a flow whose last byte has arrived.
+func (n *network) arrived(i int32) {
+	n.flows[i].left = 0
+	n.leave(i)
+	n.share()
+	n.tell(i)
+}
+
+// tell tells the completion of a flow, and gives its slot back.
+func (n *network) tell(i int32) {
+	f := &n.flows[i]
 	f.phase = flowOver
-	if done, arg, err := f.done, f.arg, f.err; done != nil {
-		done.Completed(now, arg, err)
+	if f.done != nil {
+		f.done.Completed(n.sim.now, f.arg, f.err)
 	}
-	n.release(int32(i))
+	n.release(i)
 }
 
 // leave takes a flow out of the network.
@@ -294,7 +308,7 @@ func (s *Simulation) FlowRemaining(f Flow) float64 {
 	if at.phase != flowSending || at.held != 0 || s.now == at.since {
 		return at.left
 	}
-	return max(0, at.left-float64(n.arrival(f.slot)*float64(s.now-at.since)))
+	return max(0, at.left-float64(n.rateOf(f.slot)*float64(s.now-at.since)))
 }
 
 // FlowRate returns how much of a flow arrives per second. It is 0 while the
@@ -306,7 +320,7 @@ func (s *Simulation) FlowRate(f Flow) Bandwidth {
 		return 0
 	}
 	n.settle()
-	return Bandwidth(n.arrival(f.slot))
+	return Bandwidth(n.rateOf(f.slot))
 }
 
 // names reports whether a name is that of the flow that is in its slot now.
@@ -323,8 +337,8 @@ func (n *network) alive(f Flow) bool {
 	return p == flowWaiting || p == flowSending
 }
 
-// arrival is what arrives of a flow per second.
-func (n *network) arrival(i int32) float64 {
+// rateOf is what arrives of a flow per second.
+func (n *network) rateOf(i int32) float64 {
 	return n.shares[i].rate * n.sim.settings.Network.BandwidthFactor
 }
 
@@ -332,20 +346,9 @@ func (n *network) arrival(i int32) float64 {
 func (n *network) advance(i int32) {
 	f := &n.flows[i]
 	if dt := float64(n.sim.now - f.since); dt > 0 {
-		f.left = max(0, f.left-float64(n.arrival(i)*dt))
+		f.left = max(0, f.left-float64(n.rateOf(i)*dt))
 		f.since = n.sim.now
 	}
-}
-
-// reschedule plans the end of a flow that sends, at its present rate.
-func (n *network) reschedule(i int32) {
-	f := &n.flows[i]
-	n.sim.Cancel(f.timer)
-	at := n.sim.now
-	if f.left > 0 {
-		at += Seconds(f.left / n.arrival(i))
-	}
-	f.timer = n.sim.At(at, n, uint64(i))
 }
 
 // weigh gives a flow its penalty and cap, by its links as they are now.
