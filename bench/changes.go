@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -30,14 +31,11 @@ func Changes(vms int, until float64, seed uint64) []Change {
 			all = append(all, Change{at, vm, r.load()})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Change) int {
-		switch {
-		case a.At < b.At:
-			return -1
-		case a.At > b.At:
-			return 1
+	slices.SortFunc(all, func(a, b Change) int {
+		if a.At != b.At {
+			return cmp.Compare(a.At, b.At)
 		}
-		return 0
+		return cmp.Compare(a.VM, b.VM)
 	})
 	return all
 }

@@ -60,14 +60,15 @@ func (l Load) Prepare() (*LoadRun, error) {
 // LoadRun is a run of the scenario. It is its own event: the next change of load.
 type LoadRun struct {
 	Load
-	sim     *sim.Simulation
-	changes []Change
-	next    int
-	load    []int32 // by VM, in percent of a core
-	asked   []int32 // by host, in percent of a core
-	leaving []bool  // by host: a VM migrates away
-	targets random
-	result  LoadResult
+	sim      *sim.Simulation
+	changes  []Change
+	next     int
+	expected int     // how many of the changes the simulation expects
+	load     []int32 // by VM, in percent of a core
+	asked    []int32 // by host, in percent of a core
+	leaving  []bool  // by host: a VM migrates away
+	targets  random
+	result   LoadResult
 }
 
 func (r *LoadRun) furnish() error {
@@ -99,9 +100,23 @@ func (r *LoadRun) furnish() error {
 
 // plan plans the next change of load.
 func (r *LoadRun) plan() {
+	if r.next == r.expected {
+		r.expect()
+	}
 	if r.next < len(r.changes) {
 		r.sim.At(sim.Seconds(r.changes[r.next].At), r, 0)
 	}
+}
+
+// expect tells the simulation which VMs will change next.
+func (r *LoadRun) expect() {
+	var vms [32]sim.VMID
+	coming := r.changes[r.next:min(r.next+len(vms), len(r.changes))]
+	for i, c := range coming {
+		vms[i] = sim.VMID(c.VM)
+	}
+	r.expected += len(coming)
+	r.sim.Expect(vms[:len(coming)])
 }
 
 // Handle makes the next change of load.
@@ -109,13 +124,13 @@ func (r *LoadRun) Handle(sim.Seconds, uint64) {
 	c := r.changes[r.next]
 	r.next++
 	vm := sim.VMID(c.VM)
-	host := r.sim.HostOf(vm)
-	r.asked[host] += c.Load - r.load[vm]
-	r.load[vm] = c.Load
 	if err := r.sim.SetDemand(vm, sim.Speed(c.Load)*(sim.Giga/100)); err != nil {
 		r.sim.Fail(err)
 	}
 	if r.Migrate {
+		host := r.sim.HostOf(vm)
+		r.asked[host] += c.Load - r.load[vm]
+		r.load[vm] = c.Load
 		r.relieve(host)
 	}
 	r.plan()

@@ -9,20 +9,19 @@ import "fmt"
 // What a process has started is cancelled when it ends, but for what was
 // detached from it.
 type Activity struct {
-	proc *Process // that started it
-	kind activityKind
-	over bool
-	err  error
+	proc   *Process // that started it
+	kind   activityKind
+	over   bool
+	queued bool  // in the mailbox, if it is a message
+	index  int32 // in proc.started, or none
 	// turn counts the uses of an Activity that is used again and again, so that
 	// a completion that comes late is not taken for that of the present use.
-	turn    uint64
-	index   int        // in proc.started, or none
-	waiters []*Process // who is woken by its end
+	turn uint64
+	err  error
 
 	// Of messages.
 	mailbox    *Mailbox
-	queued     bool      // in the mailbox
-	prev, next *Activity // there
+	prev, next *Activity // in the mailbox
 	peer       *Activity // the other end, while the message is on its way
 	payload    any
 	bytes      Bytes
@@ -33,6 +32,10 @@ type Activity struct {
 	access Access
 	disk   DiskID
 	what   string // goes on, if it is an operation
+
+	// waiters are woken by its end. That of a process's own Activity is always
+	// this process, and not in the list.
+	waiters []*Process
 }
 
 type activityKind uint8
@@ -288,7 +291,7 @@ func (p *Process) keep(start func(*Activity) error) (*Activity, error) {
 		return nil, err
 	}
 	if !a.over {
-		a.index = len(p.started)
+		a.index = int32(len(p.started))
 		p.started = append(p.started, a)
 	}
 	return a, nil
@@ -338,9 +341,13 @@ func (e *ending) Completed(_ Seconds, turn uint64, err error) {
 // finish ends an activity that nothing goes on for any more.
 func (a *Activity) finish(err error) {
 	a.over, a.err = true, err
-	a.peer, a.flow, a.exec, a.access = nil, Flow{}, Exec{}, Access{}
+	a.peer, a.flow = nil, Flow{}
 	if a.kind == actSend {
 		a.payload = nil
+	}
+	if p := a.proc; a == &p.own {
+		p.wake()
+		return
 	}
 	a.disown()
 	for _, p := range a.waiters {
@@ -361,27 +368,26 @@ func (a *Activity) disown() {
 
 // abort ends an activity from this end.
 func (a *Activity) abort(cause error) {
-	if a.over || a.kind == actNone {
+	if a.over {
 		return
 	}
-	s, exec, flow, access, peer := a.proc.sim, a.exec, a.Flow(), a.access, a.peer
 	if a.queued {
 		a.mailbox.take(a)
 	}
+	flow, peer := a.Flow(), a.peer
 	a.finish(cause)
 	if peer != nil {
 		peer.finish(fmt.Errorf("the other end: %w", cause))
 	}
 	// What it was done by may be over already, and its completion on the way;
 	// then there is nothing to cancel.
-	if exec != (Exec{}) {
-		_ = s.CancelExec(exec)
-	}
-	if flow != (Flow{}) {
+	switch s := a.proc.sim; {
+	case a.kind == actExec:
+		_ = s.CancelExec(a.exec)
+	case a.kind == actAccess:
+		_ = s.CancelAccess(a.access)
+	case flow != Flow{}:
 		_ = s.CancelFlow(flow)
-	}
-	if access != (Access{}) {
-		_ = s.CancelAccess(access)
 	}
 }
 

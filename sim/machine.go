@@ -27,6 +27,7 @@ type machines struct {
 	onChange []func(HostID)
 	onVM     []func(id VMID, from, to VMState)
 	touched  []HostID // since the last check; see Settings.Check
+	expected float64  // means nothing; see Expect
 
 	// Room for one sharing at a time, on a host and inside a VM.
 	sharing, insiders []*claim

@@ -34,32 +34,32 @@ type Process struct {
 	// Data is the user's.
 	Data any
 
-	sim   *Simulation
-	name  string
-	place Place
-	body  func(*Process)
+	name   string
+	body   func(*Process)
+	daemon bool
 
-	state     processState
-	daemon    bool
-	suspended bool // by Suspend
-	frozen    bool // its VM does not run
-	killed    bool // it unwinds as soon as it runs
-
-	next  func() (struct{}, bool) // runs it until it waits; nil before its first turn
-	yield func(struct{}) bool     // hands back to who called next
-
-	wait      awaited // what it waits for
-	line      *line   // it stands in, if links says so
-	letOut    bool    // of the line, and not by its timer
-	timer     Timer   // when it stops to wait
-	killTimer Timer
-	own       Activity    // what it waits for in a call that both starts and waits
-	self      [1]*Process // who waits for own
 	started   []*Activity // without waiting, in no particular order
 	joiners   []*Process  // wait for its end
 	onExit    []func(error)
 	cause     error // why it ends; nil if it does so by itself
+	killTimer Timer
+
+	// What follows is what each message needs. It is together, since with many
+	// processes the time goes into fetching it.
+	sim       *Simulation
+	next      func() (struct{}, bool) // runs it until it waits; nil before its first turn
+	yield     func(struct{}) bool     // hands back to who called next
+	state     processState
+	suspended bool    // by Suspend
+	frozen    bool    // its VM does not run
+	killed    bool    // it unwinds as soon as it runs
+	letOut    bool    // of its line, and not by its timer
+	place     Place   // where it is
+	wait      awaited // what it waits for
+	timer     Timer   // when it stops to wait
+	line      *line   // that it stands in, if links says so
 	links     [rosters]rosterLink
+	own       Activity // what it waits for in a call that both starts and waits
 }
 
 // ProcessSpec describes a process.
@@ -102,8 +102,7 @@ func (s *Simulation) SpawnWith(spec ProcessSpec, body func(*Process)) (*Process,
 		return nil, fmt.Errorf("sim: spawn process %q: %w", spec.Name, err)
 	}
 	p := &Process{sim: s, name: spec.Name, place: spec.Place, body: body, daemon: spec.Daemon, Data: spec.Data}
-	p.self[0] = p
-	p.own = Activity{proc: p, over: true, index: none, waiters: p.self[:]}
+	p.own = Activity{proc: p, over: true, index: none}
 	s.processes.add(p)
 	if spec.Start > s.now {
 		p.timer = s.At(spec.Start, (*alarm)(p), 0)

@@ -16,10 +16,10 @@ type rosterLink struct {
 
 // The kinds of rosters. A process is in at most one of each kind.
 const (
-	inPlace = iota // those at the same place
-	inAll          // those that have not ended
-	inReady        // those in line for their turn
+	inReady = iota // those in line for their turn
 	inLine         // those in line for a mutex and the like
+	inPlace        // those at the same place
+	inAll          // those that have not ended
 	rosters
 )
 

@@ -188,6 +188,28 @@ func (s *Simulation) SetDemand(id VMID, speed Speed) error {
 	return nil
 }
 
+// Expect says that the demands of some VMs are about to change. It changes
+// nothing: it reads what SetDemand is going to read, for all of them at once, so
+// that the waits for memory overlap. With a million VMs these are most of what a
+// change costs; some dozens of VMs at a time are a good number.
+func (s *Simulation) Expect(vms []VMID) {
+	m := &s.machines
+	var read float64
+	for _, id := range vms {
+		if m.hasVM(id) {
+			v := &m.vms[id]
+			read += float64(v.claim.rate) + float64(v.state)
+		}
+	}
+	for _, id := range vms {
+		if m.hasVM(id) {
+			h := &m.hosts[m.vms[id].host]
+			read += float64(h.speed) + float64(h.cores)
+		}
+	}
+	m.expected = read // or the reads would be left out
+}
+
 // SetVMCap changes the most that a VM gets, over all its vCPUs; 0 means no cap.
 func (s *Simulation) SetVMCap(id VMID, speed Speed) error {
 	m := &s.machines

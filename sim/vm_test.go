@@ -485,3 +485,23 @@ func TestSetDemandAllocatesNothing(t *testing.T) {
 		t.Errorf("%d events were planned", w.queue.seq)
 	}
 }
+
+func TestExpectingChangesNothing(t *testing.T) {
+	run := func(expect bool) []Delivery {
+		w := newWorld(t)
+		h, err := w.AddHost(HostSpec{Name: "a", Cores: 2, Speeds: []Speed{1000}})
+		w.must(err)
+		vms := []VMID{w.vm("v", h, 2), w.vm("w", h, 2)}
+		for i := range 20 {
+			if expect {
+				w.Expect(vms)
+			}
+			w.must(w.SetDemand(vms[i%2], Speed(100*i)))
+			w.run(w.Now() + 1)
+		}
+		return []Delivery{w.Delivered(vms[0]), w.Delivered(vms[1])}
+	}
+	if with, without := run(true), run(false); !slices.Equal(with, without) {
+		t.Errorf("%v with, %v without", with, without)
+	}
+}
