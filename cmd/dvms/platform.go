@@ -73,15 +73,15 @@ func readPlatform(name string) (*platform.Platform, *sim.Simulation, *platform.R
 
 // platformSummary is what is in a platform.
 type platformSummary struct {
-	Hosts   int              `json:"hosts"`
-	Cores   int              `json:"cores"`
-	Memory  cluster.Bytes    `json:"memory_bytes"` // of the hosts that say how much
-	Links   int              `json:"links"`
-	Disks   int              `json:"disks"`
-	Power   int              `json:"hosts_with_power"`
-	Network string           `json:"network_model"`
-	Notes   []platformNote   `json:"notes,omitempty"`
-	Way     *way             `json:"way,omitempty"`
+	Hosts   int            `json:"hosts"`
+	Cores   int            `json:"cores"`
+	Memory  cluster.Bytes  `json:"memory_bytes"` // of the hosts that say how much
+	Links   int            `json:"links"`
+	Disks   int            `json:"disks"`
+	Power   int            `json:"hosts_with_power"`
+	Network string         `json:"network_model"`
+	Notes   []platformNote `json:"notes,omitempty"`
+	Way     *way           `json:"way,omitempty"`
 }
 
 // platformNote is something in the file that has no effect.
