@@ -197,7 +197,7 @@ func TestWeather(t *testing.T) {
 		}
 	}
 	for what, times := range happened {
-		if times < *seeds/400 {
+		if times < *seeds/1000 {
 			t.Errorf("%q happened only %d times", what, times)
 		}
 	}
