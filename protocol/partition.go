@@ -254,10 +254,15 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 	case n.leads(m, merging):
 		b.tally.Hops = r.Tally.Hops
 		b.returned, b.busy = true, r.Busy
-	case n.leads(m, waiting) && b.state == CannotGrow:
+	case n.leads(m, waiting):
 		b.tally.Hops = r.Tally.Hops
-		b.busy = r.Busy
-		n.end(now, Unsolvable)
+		if b.state == Grow { // Stuck is still on its way
+			n.cannotGrow(now)
+		}
+		if b.phase == waiting {
+			b.busy = r.Busy
+			n.end(now, Unsolvable)
+		}
 	}
 }
 
