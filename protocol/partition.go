@@ -107,7 +107,7 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.next(b.id.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(b.id.Initiator, e.resume(n.id), passOver); ok {
 		n.forward(next, b.id, b.epoch, e)
 	}
 }
@@ -120,11 +120,7 @@ func (n *Node) leapfrog(m Message, e Event) {
 		exclude = n.booking.members
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	last := n.id
-	if e.Aside {
-		last, e.Aside = e.From, false
-	}
-	if next, ok := n.next(m.Partition.Initiator, last, exclude); ok {
+	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), exclude); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
 }
@@ -133,9 +129,20 @@ func (n *Node) leapfrog(m Message, e Event) {
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.next(m.Partition.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), passOver); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
+}
+
+// resume puts an event that was taken off its way back on it, and returns the
+// node from which on it goes: that at which it left its way, or the one at
+// which it is.
+func (e *Event) resume(at cluster.NodeID) cluster.NodeID {
+	if e.Aside {
+		at = e.From
+	}
+	e.Aside, e.From = false, 0
+	return at
 }
 
 func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
