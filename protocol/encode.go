@@ -42,6 +42,11 @@ func (n *Node) Encode(b []byte, now time.Duration) []byte {
 	if n.booked {
 		e.booking(&n.booking)
 	}
+	e.count(len(n.left))
+	for _, l := range n.left {
+		e.partition(l.id)
+		e.count(int(l.epoch))
+	}
 	return e.b
 }
 

@@ -92,6 +92,7 @@ type Node struct {
 	sequence uint32           // of the last event raised here
 	booked   bool
 	booking  booking // meaningful while booked
+	left     []mark  // the last reservations that ended, the latest first; never changed in place
 
 	backoff time.Duration // the last wait after an event that could not be solved, or 0
 	retryAt time.Duration // no event is raised before

@@ -186,6 +186,8 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
+	case !n.booked && n.hasLeft(m):
+		// So it is, or it has gone on without this node.
 	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
@@ -311,6 +313,9 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		return
 	}
 	wasMerging, held := b.phase == merging, b.held
+	if absorbed {
+		n.remember()
+	}
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	n.booking = booking{
@@ -475,6 +480,7 @@ func (n *Node) free(now time.Duration) {
 		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
+	n.remember()
 	n.booked = false
 	n.booking = booking{}
 }
