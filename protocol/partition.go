@@ -117,7 +117,8 @@ func (n *Node) pass(e Event) {
 func (n *Node) leapfrog(m Message, e Event) {
 	exclude := []cluster.NodeID{n.id}
 	if n.booked {
-		exclude = n.booking.members
+		// The initiator may have been a member; the event must get back to it.
+		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
 	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), exclude); ok {
