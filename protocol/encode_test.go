@@ -37,8 +37,24 @@ var irrelevant = map[string]string{
 
 // bodies are all messages.
 var bodies = []Body{
-	Event{}, Lead{}, Report{}, Refuse{}, Stuck{}, Returned{}, Passing{}, Renew{}, Release{}, Merge{}, Merged{},
-	Order{}, Done{}, Admit{}, Admitted{}, Settled{}, Ask{}, Moving{},
+	Event{},
+	Lead{},
+	Report{},
+	Refuse{},
+	Stuck{},
+	Returned{},
+	Passing{},
+	Renew{},
+	Release{},
+	Merge{},
+	Merged{},
+	Order{},
+	Done{},
+	Admit{},
+	Admitted{},
+	Settled{},
+	Ask{},
+	Moving{},
 }
 
 // A field that is added to a node, or to what it holds, must be encoded or be

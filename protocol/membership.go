@@ -102,13 +102,16 @@ func (n *Node) leaveOut(now time.Duration, id cluster.NodeID) {
 // The actions under way between others are awaited.
 func (n *Node) giveUpActionsOf(now time.Duration, id cluster.NodeID) {
 	b := &n.booking
+	before := b.runner.Key()
 	for i, a := range b.runner.Plan().Actions {
 		if (a.Source == id || a.Target == id) && b.runner.State(i) == plan.Running {
 			b.runner.Failed(i)
 		}
 	}
 	b.runner.Abort()
-	n.dispatch(now)
+	if b.runner.Key() != before { // or the wait for the others would begin anew with each refusal
+		n.dispatch(now)
+	}
 }
 
 // doubt asks the sources of some VMs that were to come whether they still are.

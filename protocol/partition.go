@@ -188,7 +188,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
 	case !n.booked && n.hasLeft(m):
-		// So it is, or it has gone on without this node.
+		n.leapfrog(m, e)
 	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
