@@ -35,7 +35,9 @@ func (n *Node) Shift(by time.Duration) {
 			*at += by
 		}
 	}
-	move(&n.retryAt)
+	for k := range n.waits {
+		move(&n.waits[k].until)
+	}
 	for t := range n.alarms {
 		move(&n.alarms[t].due)
 		move(&n.alarms[t].asked)

@@ -22,8 +22,7 @@ func (n *Node) Encode(b []byte, now time.Duration) []byte {
 	e.local(n.local)
 	e.nodes(n.dead)
 	e.count(int(n.sequence))
-	e.time(n.backoff)
-	e.until(n.retryAt)
+	e.backOff(n)
 	e.count(len(n.departures))
 	for _, d := range n.departures {
 		e.departure(d)
@@ -62,6 +61,7 @@ func (s Solve) Encode(b []byte) []byte {
 	e := encoder{b: b}
 	e.partition(s.Partition)
 	e.count(int(s.Epoch))
+	e.b = append(e.b, byte(s.Kinds))
 	e.reports(s.Reports)
 	return e.b
 }
@@ -71,6 +71,22 @@ func (s Solve) Encode(b []byte) []byte {
 type encoder struct {
 	b   []byte
 	now time.Duration
+}
+
+// backOff appends when the node raises which event again. What its VMs asked for
+// matters only for resources that were lacking.
+func (e *encoder) backOff(n *Node) {
+	e.b = append(e.b, byte(n.pending))
+	for _, w := range n.waits {
+		e.time(w.last)
+		e.until(w.until)
+	}
+	for k, lack := range n.lacking {
+		e.number(lack)
+		if lack > 0 {
+			e.number(n.lackingAt[k])
+		}
+	}
 }
 
 // count appends a number that is not negative.
@@ -125,15 +141,34 @@ func (e *encoder) partition(p PartitionID) {
 
 func (e *encoder) local(l Local) {
 	e.resources(l.Capacity)
-	e.count(len(l.VMs))
-	for _, v := range l.VMs {
+	e.vms(l.VMs)
+	e.ids(l.Incoming)
+	e.vms(l.Waiting)
+	e.vms(l.Sleeping)
+	e.count(len(l.Rules))
+	for _, r := range l.Rules {
+		e.count(int(r.Kind))
+		e.ids(r.VMs)
+		e.nodes(r.Nodes)
+		e.number(r.Max)
+		e.flags(r.Always)
+	}
+	e.flags(l.Draining, l.Underloaded, l.Broken)
+}
+
+func (e *encoder) vms(all []cluster.VM) {
+	e.count(len(all))
+	for _, v := range all {
 		e.vm(v.ID)
 		e.number(int64(v.VCPUs))
 		e.resources(v.Demand)
 		e.number(int64(v.DirtyRate))
 	}
-	e.count(len(l.Incoming))
-	for _, id := range l.Incoming {
+}
+
+func (e *encoder) ids(all []cluster.VMID) {
+	e.count(len(all))
+	for _, id := range all {
 		e.vm(id)
 	}
 }
@@ -141,7 +176,7 @@ func (e *encoder) local(l Local) {
 func (e *encoder) report(r Report) {
 	e.node(r.Node)
 	e.local(r.Local)
-	e.flags(r.Holds)
+	e.b = append(e.b, byte(r.Holds))
 }
 
 func (e *encoder) reports(all []Report) {
@@ -158,6 +193,7 @@ func (e *encoder) departure(d departure) {
 	e.count(int(d.epoch))
 	e.node(d.leader)
 	e.count(d.action)
+	e.count(int(d.kind))
 	e.flags(d.bypass, d.running)
 	if !d.running {
 		e.until(d.overdue)
@@ -180,6 +216,9 @@ func (e *encoder) booking(b *booking) {
 	e.b = append(e.b, byte(b.state), byte(b.phase))
 	e.node(b.leader)
 	e.nodes(b.members)
+	e.b = append(e.b, byte(b.kinds))
+	e.count(b.target)
+	e.resources(b.lacking)
 	e.flags(b.over, b.tried, b.small, b.asked, b.returned, b.busy)
 	e.numbers(b.orders)
 	e.count(len(b.answers))
@@ -225,6 +264,7 @@ func (e *encoder) body(body Body) {
 	case Lead:
 		e.count(1)
 		e.nodes(body.Members)
+		e.b = append(e.b, byte(body.Kinds))
 		e.partition(body.Absorbed)
 		e.count(int(body.AbsorbedEpoch))
 	case Report:
@@ -234,6 +274,8 @@ func (e *encoder) body(body Body) {
 		e.count(3)
 	case Stuck:
 		e.count(4)
+		e.node(body.Leader)
+		e.nodes(body.Members)
 	case Returned:
 		e.count(5)
 		e.flags(body.Busy)
@@ -243,6 +285,7 @@ func (e *encoder) body(body Body) {
 		e.count(7)
 		e.count(int(body.Outcome))
 		e.flags(body.Busy)
+		e.resources(body.Lacking)
 	case Merge:
 		e.count(8)
 		e.partition(body.Into)
@@ -253,6 +296,7 @@ func (e *encoder) body(body Body) {
 		e.partition(body.Into)
 		e.flags(body.OK)
 		e.nodes(body.Members)
+		e.b = append(e.b, byte(body.Kinds))
 	default:
 		e.actionBody(body)
 	}
@@ -264,6 +308,7 @@ func (e *encoder) actionBody(body Body) {
 	case Order:
 		e.count(10)
 		e.count(body.Action)
+		e.count(int(body.Kind))
 		e.vm(body.VM)
 		e.node(body.Target)
 		e.flags(body.Bypass)
@@ -284,6 +329,7 @@ func (e *encoder) actionBody(body Body) {
 		e.vm(body.VM)
 	case Ask:
 		e.count(15)
+		e.count(int(body.Kind))
 		e.vm(body.VM)
 		e.count(body.Action)
 		e.flags(body.Leader)
@@ -301,7 +347,9 @@ func (e *encoder) event(v Event) {
 	e.b = append(e.b, byte(v.State))
 	e.node(v.Leader)
 	e.nodes(v.Members)
+	e.b = append(e.b, byte(v.Kinds))
+	e.count(v.Target)
 	e.count(v.Round)
-	e.flags(v.Busy, v.Aside)
+	e.flags(v.Busy, v.Aside, v.Tried)
 	e.node(v.From)
 }

@@ -66,16 +66,16 @@ func (w *World) Fire(id cluster.NodeID, name string) error {
 	}
 }
 
-// settingsCommand changes settings of all nodes, before there are any.
+// settingsCommand changes settings of all nodes, before the first step.
 func (w *World) settingsCommand(d *datadriven.TestData) error {
 	times := map[string]*time.Duration{
 		"lease": &w.settings.Lease, "renew": &w.settings.Renew, "collect": &w.settings.Collect,
 		"solve-limit": &w.settings.SolveLimit, "action-limit": &w.settings.ActionLimit,
 		"backoff-min": &w.settings.BackoffMin, "backoff-max": &w.settings.BackoffMax,
 	}
-	numbers := map[string]*int{"minimum": &w.settings.Minimum, "concurrent": &w.settings.Concurrent}
-	if len(w.ids) > 0 {
-		return fmt.Errorf("settings come before the first node")
+	numbers := map[string]*int{
+		"minimum": &w.settings.Minimum, "concurrent": &w.settings.Concurrent,
+		"growth": &w.settings.Growth, "consolidation": &w.settings.Consolidation,
 	}
 	for _, a := range d.CmdArgs {
 		var err error

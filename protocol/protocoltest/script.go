@@ -17,8 +17,8 @@ import (
 // Nodes are numbered from 1, VMs are v1, v2 and so on in the order in which
 // they were added. CPU is in percent of a core. The commands are:
 //
-//	settings minimum=1 lease=3s …
-//	                 changes settings of the protocol, before the first node
+//	settings minimum=1 growth=2 lease=3s …
+//	                 changes settings of the protocol, before the first step
 //	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
 //	                 adds a node, or several alike, and its VMs
 //	overload node=1  the monitor of node 1 sees an overload
@@ -61,6 +61,8 @@ func (w *World) command(d *datadriven.TestData) error {
 	switch d.Cmd {
 	case "node":
 		return w.nodeCommand(d)
+	case "settings":
+		return w.settingsCommand(d)
 	case "overload":
 		id, err := w.nodeArgument(d, "node")
 		if err != nil {
@@ -123,8 +125,6 @@ func (w *World) command(d *datadriven.TestData) error {
 			return err
 		}
 		return w.Fire(id, argument(d, "timer"))
-	case "settings":
-		return w.settingsCommand(d)
 	case "run":
 		err := w.Run()
 		if d.HasArg("quiet") {
