@@ -116,7 +116,7 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.next(b.id.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(b.id.Initiator, e.resume(n.id), passOver); ok {
 		n.forward(next, b.id, b.epoch, e)
 	}
 }
@@ -126,14 +126,11 @@ func (n *Node) pass(e Event) {
 func (n *Node) leapfrog(m Message, e Event) {
 	exclude := []cluster.NodeID{n.id}
 	if n.booked {
-		exclude = n.booking.members
+		// The initiator may have been a member; the event must get back to it.
+		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	last := n.id
-	if e.Aside {
-		last, e.Aside = e.From, false
-	}
-	if next, ok := n.next(m.Partition.Initiator, last, exclude); ok {
+	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), exclude); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
 }
@@ -142,9 +139,20 @@ func (n *Node) leapfrog(m Message, e Event) {
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.next(m.Partition.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), passOver); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
+}
+
+// resume puts an event that was taken off its way back on it, and returns the
+// node from which on it goes: that at which it left its way, or the one at
+// which it is.
+func (e *Event) resume(at cluster.NodeID) cluster.NodeID {
+	if e.Aside {
+		at = e.From
+	}
+	e.Aside, e.From = false, 0
+	return at
 }
 
 func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
@@ -190,6 +198,8 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
+	case !n.booked && n.hasLeft(m):
+		n.leapfrog(m, e)
 	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
@@ -293,10 +303,15 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 	case n.leads(m, merging):
 		b.tally.Hops = r.Tally.Hops
 		b.returned, b.busy = true, r.Busy
-	case n.leads(m, waiting) && b.state == CannotGrow:
+	case n.leads(m, waiting):
 		b.tally.Hops = r.Tally.Hops
-		b.busy = r.Busy
-		n.end(now, Unsolvable)
+		if b.state == Grow { // Stuck is still on its way
+			n.cannotGrow(now)
+		}
+		if b.phase == waiting {
+			b.busy = r.Busy
+			n.end(now, Unsolvable)
+		}
 	}
 }
 
@@ -338,6 +353,9 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		return
 	}
 	wasMerging, held := b.phase == merging, b.held
+	if absorbed {
+		n.remember()
+	}
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	n.booking = booking{
@@ -539,6 +557,7 @@ func (n *Node) free(now time.Duration) {
 		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
+	n.remember()
 	n.booked = false
 	n.booking = booking{}
 }
