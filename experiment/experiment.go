@@ -98,9 +98,6 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 	return Stats{Partial: partial, Events: w.sim.Events()}, nil
 }
 
-// siteOf is the site of a host. All hosts stand in one.
-func siteOf(sim.HostID) string { return "" }
-
 func hostName(i int) string { return fmt.Sprintf("node%d", i) }
 
 func vmName(i int) string { return fmt.Sprintf("vm-%d", i) }

@@ -24,6 +24,8 @@ import (
 type Scenario struct {
 	Name       string   `yaml:"name"`
 	Hosts      Hosts    `yaml:"hosts"`
+	Sites      []Site   `yaml:"sites"` // in which the hosts stand, in this order; none for a single one
+	Links      []Link   `yaml:"links"` // between each two sites
 	VMs        VMs      `yaml:"vms"`
 	Workload   Workload `yaml:"workload"`
 	Strategies []string `yaml:"strategies"`
@@ -72,7 +74,7 @@ type Workload struct {
 
 // Settings are those of the models and of the strategies.
 type Settings struct {
-	Latency     Duration            `yaml:"latency"` // of a message between two nodes
+	Latency     Duration            `yaml:"latency"` // of a message between two nodes; sites have round trips instead
 	Sample      Duration            `yaml:"sample"`  // between two records of the load
 	Monitor     MonitorSettings     `yaml:"monitor"`
 	Protocol    ProtocolSettings    `yaml:"protocol"`
@@ -191,8 +193,8 @@ func defaultClasses() []Class {
 type KeyError = settings.KeyError
 
 // Parse reads a scenario. What the file does not say is as in Default, but for
-// the name, which is the file's, and the usable cores, which are all if the
-// file says how many there are. Errors are of type *KeyError.
+// the name, which is the file's, the usable cores, which are all if the file
+// says how many there are, and the number of hosts, which is that of the sites. Errors are of type *KeyError.
 func Parse(file string, data []byte) (Scenario, error) {
 	s := Default()
 	s.Name = settings.Stem(file)
@@ -202,6 +204,9 @@ func Parse(file string, data []byte) (Scenario, error) {
 	}
 	if s.from.Has("hosts.cores") && !s.from.Has("hosts.usable") {
 		s.Hosts.Usable = 0
+	}
+	if len(s.Sites) > 0 && !s.from.Has("hosts.count") {
+		s.Hosts.Count = s.sitesHosts()
 	}
 	return s, s.Validate()
 }
@@ -214,7 +219,7 @@ func (s *Scenario) WrongTraces(err error) error {
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
 	for _, part := range []func() error{
-		s.validateName, s.validateHosts, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
+		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
 	} {
 		if err := part(); err != nil {
 			return s.from.Locate(err)
@@ -442,8 +447,8 @@ func (s *Scenario) validateSettings() error {
 		key     string
 		collect Duration
 	}{{"protocol", set.Protocol.Collect}, {"centralized", set.Centralized.Collect}} {
-		if c.collect > 0 && c.collect <= 2*set.Latency {
-			return settings.Wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, set.Latency)
+		if trip := s.longestTrip(); c.collect > 0 && c.collect <= 2*trip {
+			return settings.Wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, trip)
 		}
 	}
 	if err := set.protocol().Validate(); err != nil {

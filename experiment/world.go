@@ -45,10 +45,10 @@ type world struct {
 	central    procedure                     // the run of a scheduler without partitions
 	moving     map[sim.VMID]*trace.Migration // those under way
 
-	latency  time.Duration
-	messages int
-	changed  int
-	migrated int
+	geography *geography
+	messages  int
+	changed   int
+	migrated  int
 }
 
 // hostState is what the run keeps of each host beside the simulation.
@@ -122,7 +122,7 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	w := &world{
 		spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
-		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, latency: time.Duration(s.Settings.Latency),
+		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
 	set := s.Settings.sim()
 	set.Check = spec.Check
@@ -155,7 +155,6 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 // Work is counted in millicore-seconds.
 func (w *world) furnish(nodes []cluster.Node, p population) error {
 	s := &w.spec.Scenario
-	star := sim.NewStar()
 	for _, n := range nodes {
 		all := cluster.Millicores(s.Hosts.Cores) * cluster.Core
 		h, err := w.sim.AddHost(sim.HostSpec{
@@ -165,14 +164,23 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 		if err != nil {
 			return err
 		}
-		link := sim.LinkSpec{Name: n.Name, Bandwidth: sim.Bandwidth(s.Hosts.Network), Latency: sim.Of(time.Duration(s.Settings.Network.Latency))}
+		link := sim.LinkSpec{Name: n.Name, Bandwidth: sim.Bandwidth(s.Hosts.Network)}
+		if len(s.Sites) == 0 {
+			link.Latency = sim.Of(time.Duration(s.Settings.Network.Latency))
+		}
 		up, down, err := w.sim.AddDuplex(link)
 		if err != nil {
 			return err
 		}
-		star.Connect(h, up, down)
+		w.geography.Connect(h, up, down)
 	}
-	w.sim.SetRouter(star)
+	if err := w.geography.connect(s, w.sim); err != nil {
+		return err
+	}
+	w.sim.SetRouter(w.geography)
+	if len(s.Sites) > 0 {
+		w.sim.SetRouter(farGeography{w.geography})
+	}
 	for i, v := range p.vms {
 		w.asked = append(w.asked, v.Demand.CPU())
 		working := sim.Bytes(float64(s.Settings.Migration.WorkingSet) / 100 * float64(v.Demand.Memory()))
@@ -232,7 +240,7 @@ func (w *world) start() {
 	}
 	w.sink.Record(trace.Header{
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
-		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: 1, VMs: len(w.vms), Duration: time.Duration(s.Duration),
+		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: len(w.geography.names), VMs: len(w.vms), Duration: time.Duration(s.Duration),
 	})
 	w.sim.OnChange(w.hostChanged)
 	for h := range w.hosts {
