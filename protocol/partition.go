@@ -137,7 +137,7 @@ func (n *Node) passAhead(m Message, e Event) {
 // forward sends an event to the node that the overlay names after last,
 // passing over the excluded.
 func (n *Node) forward(last cluster.NodeID, excluded []cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
-	next, path, ok := n.overlay.Next(id.Initiator, last, excluded, e.Path)
+	next, path, ok := n.next(id.Initiator, last, excluded, e.Path)
 	if !ok {
 		return
 	}
@@ -149,8 +149,26 @@ func (n *Node) forward(last cluster.NodeID, excluded []cluster.NodeID, id Partit
 func (n *Node) hand(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
 	e.Round++
 	e.Tally.Hops++
+	if e.Round%signEvery == 0 {
+		n.sendAbout(e.Leader, id, epoch, Passing{})
+	}
 	n.sendAbout(to, id, epoch, e)
 }
+
+// signEvery is after how many hops an event gives its leader a sign of life. So
+// many must take less than a lease: with 5 s, hops may take 78 ms.
+const signEvery = 64
+
+// passing keeps the reservations alive, at the leader, while its event travels.
+func (n *Node) passing(now time.Duration, m Message) {
+	if n.leads(m, waiting) {
+		n.extendLease(now)
+		n.tellOthers(Renew{})
+	}
+}
+
+// slack is how many hops an event may make beyond two rounds of the live nodes.
+const slack = 8
 
 // event acts on an event that travels.
 func (n *Node) event(now time.Duration, m Message, e Event) {
@@ -158,7 +176,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	own := n.booked && b.id == m.Partition
 	n.overlay.Learn(e.Path)
 	switch {
-	case e.Round > 2*n.overlay.Size()+8:
+	case e.Round > 2*n.live()+slack:
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
@@ -362,7 +380,7 @@ func (n *Node) collected(now time.Duration) {
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, _, outside := n.overlay.Next(n.booking.id.Initiator, n.id, n.booking.members, "")
+	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, "")
 	return outside
 }
 
