@@ -5,12 +5,27 @@
 // all live ones have been named. In which order decides how far VMs travel.
 //
 // Ring is the order of a distributed hash table, as in the first DVMS [1].
+// Spiral begins with the nodes that are close in the network [2], by
+// coordinates (package vivaldi).
 //
 // # Sources
 //
 //	[1] F. Quesnel, A. Lebre, M. Südholt. Cooperative and reactive scheduling
 //	    in large-scale virtualized platforms with DVMS. Concurrency and
 //	    Computation: Practice and Experience 25(12), 2013.
+//	[2] A. Lebre. Contributions to the management of large-scale virtualized
+//	    systems (habilitation thesis), section 3.2.
+//
+// # Differences from the sources
+//
+//   - A search carries which nodes it has named. A spiral view alone can't tell
+//     those from nodes that have fallen out of it, as they must from a bounded one.
+//   - A spiral goes on along the ring when it knows nobody any more. The long
+//     links of [2] make it likely that all nodes are reached; this makes it sure.
+//   - The round trips that are measured tell of others, those close to who asks.
+//     In [2] nodes learn of others by searches alone.
+//   - There are no links to predecessor and successor: what a partition needs to
+//     know of its members its leader tells them.
 package overlay
 
 import "github.com/dvms-project/dvms/cluster"
