@@ -15,7 +15,7 @@ import (
 // hears nothing measures others.
 type Packet struct {
 	To   cluster.NodeID
-	Data string
+	Data []byte
 }
 
 // probe is a measurement that waits for its answer.
@@ -79,19 +79,19 @@ func (s *Spiral) anyone() (cluster.NodeID, bool) {
 }
 
 // packet packs what all packets begin with.
-func (s *Spiral) packet(kind byte, number uint64) string {
+func (s *Spiral) packet(kind byte, number uint64) []byte {
 	b := make([]byte, 0, 40)
 	b = append(b, kind)
 	b = binary.AppendUvarint(b, number)
 	b = appendPoint(b, s.place.Point())
-	return string(appendFloat(b, float32(s.place.Error)))
+	return appendFloat(b, float32(s.place.Error))
 }
 
 // Receive takes a packet from another node, and returns what is to be sent in
 // return. What can't be read is dropped. bandwidth is what a transfer to that
 // node would get, as far as the driver knows, or 0; it matters only if
 // SpiralSettings.Volume is not 0.
-func (s *Spiral) Receive(now time.Duration, from cluster.NodeID, data string, bandwidth cluster.BytesPerSecond) []Packet {
+func (s *Spiral) Receive(now time.Duration, from cluster.NodeID, data []byte, bandwidth cluster.BytesPerSecond) []Packet {
 	s.now = now
 	r := reader{rest: data}
 	kind, number := r.octet(), r.number()
@@ -106,8 +106,8 @@ func (s *Spiral) Receive(now time.Duration, from cluster.NodeID, data string, ba
 	}
 	if kind == asks {
 		s.note(entry{from, peer.Point(), now})
-		answer := appendEntries([]byte(s.packet(answers, number)), s.closestTo(from, peer.Point()), now)
-		return []Packet{{from, string(answer)}}
+		answer := appendEntries(s.packet(answers, number), s.closestTo(from, peer.Point()), now)
+		return []Packet{{from, answer}}
 	}
 	p := s.pending
 	if p.to != from || p.number != number {

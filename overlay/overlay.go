@@ -37,7 +37,7 @@ type Overlay interface {
 	// Next returns the node to ask after last, in a search that began at
 	// root, passing over the excluded. When all others have been named it is
 	// root, unless that is excluded too; then ok is false. path is what Next
-	// returned to the node that was asked before, and empty when a search
+	// returned to the node that was asked before, and nil when a search
 	// begins.
 	Next(root, last cluster.NodeID, excluded []cluster.NodeID, path Path) (next cluster.NodeID, on Path, ok bool)
 	// Learn is told the path of each search that reaches this node.
@@ -47,5 +47,5 @@ type Overlay interface {
 }
 
 // Path is what an overlay tells itself at the next node of a search. Only the
-// overlay that made it can read it.
-type Path string
+// overlay that made it can read it. It is never changed.
+type Path []byte

@@ -27,7 +27,7 @@ func TestNextGoesClockwiseAndPassesOver(t *testing.T) {
 		{4, []cluster.NodeID{3, 1, 4, 5, 9}, 0, false},
 		{7, nil, 0, false}, // not on the ring
 	} {
-		if got, _, ok := r.Next(0, c.last, c.excluded, ""); got != c.want || ok != c.ok {
+		if got, _, ok := r.Next(0, c.last, c.excluded, nil); got != c.want || ok != c.ok {
 			t.Errorf("after %d without %v: %d, %v; want %d, %v", c.last, c.excluded, got, ok, c.want, c.ok)
 		}
 	}
@@ -39,7 +39,7 @@ func TestANodeThatLeavesKeepsItsPlace(t *testing.T) {
 	r := overlay.NewRing([]cluster.NodeID{3, 1, 4, 5, 9})
 	next := func(last cluster.NodeID) cluster.NodeID {
 		t.Helper()
-		id, _, ok := r.Next(0, last, nil, "")
+		id, _, ok := r.Next(0, last, nil, nil)
 		if !ok {
 			t.Fatalf("none after %d", last)
 		}
@@ -68,7 +68,7 @@ func TestANodeThatLeavesKeepsItsPlace(t *testing.T) {
 // root first.
 func search(root cluster.NodeID, of func(cluster.NodeID) overlay.Overlay, each func(seen []cluster.NodeID)) []cluster.NodeID {
 	seen := []cluster.NodeID{root}
-	path := overlay.Path("")
+	path := overlay.Path(nil)
 	for last := root; ; {
 		each(seen)
 		next, on, ok := of(last).Next(root, last, seen, path)
@@ -168,7 +168,7 @@ func TestHashedRingSpreadsNames(t *testing.T) {
 	r := overlay.HashedRing(names)
 	near := 0
 	for i := range cluster.NodeID(n) {
-		next, _, _ := r.Next(0, i, nil, "")
+		next, _, _ := r.Next(0, i, nil, nil)
 		if d := (n + int(next) - int(i)) % n; d <= 10 || d >= n-10 {
 			near++
 		}
@@ -186,10 +186,10 @@ func BenchmarkRingNext(b *testing.B) {
 	r := overlay.HashedRing(names)
 	members := []cluster.NodeID{0}
 	for len(members) < 8 {
-		next, _, _ := r.Next(0, members[len(members)-1], members, "")
+		next, _, _ := r.Next(0, members[len(members)-1], members, nil)
 		members = append(members, next)
 	}
 	for b.Loop() {
-		r.Next(0, 0, members, "")
+		r.Next(0, 0, members, nil)
 	}
 }

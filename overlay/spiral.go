@@ -138,7 +138,7 @@ func (s *Spiral) Next(root, last cluster.NodeID, excluded []cluster.NodeID, path
 	default:
 		next, ok = s.ring.after(last, func(id cluster.NodeID) bool { return !t.passed(id) })
 		if !ok && slices.Contains(excluded, root) {
-			return 0, "", false
+			return 0, nil, false
 		}
 		if !ok {
 			next = root

@@ -28,7 +28,7 @@ type network struct {
 type flight struct {
 	at       time.Duration
 	from, to cluster.NodeID
-	data     string
+	data     []byte
 }
 
 func newNetwork(nodes int, settings overlay.SpiralSettings, trip func(a, b int) time.Duration) *network {
@@ -132,7 +132,7 @@ func TestANodeLearnsFromSearches(t *testing.T) {
 	id := cluster.NodeID(sites * perSite)
 	n.ring.Up(id, "newcomer")
 	newcomer := overlay.NewSpiral(id, small(), n.ring, 1)
-	_, path, _ := n.spirals[0].Next(0, 0, nil, "")
+	_, path, _ := n.spirals[0].Next(0, 0, nil, nil)
 	newcomer.Learn(path)
 	if view := newcomer.View(); len(view) < small().Spiral || !slices.Contains(view, 0) {
 		t.Errorf("after a search the node knows %v", view)
@@ -166,7 +166,7 @@ func TestASpiralReachesEveryLiveNode(t *testing.T) {
 				continue
 			}
 			seen := []cluster.NodeID{root}
-			path, last := overlay.Path(""), root
+			path, last := overlay.Path(nil), root
 			for {
 				// The members of a partition are passed over, as DVMS does it.
 				next, on, ok := n.of(last).Next(root, last, seen[1:], path)
@@ -234,7 +234,7 @@ func TestASpiralOnANetworkThatChanges(t *testing.T) {
 func TestASpiralPassesOverForGood(t *testing.T) {
 	n := newNetwork(12, small(), onSites(2))
 	n.run(time.Minute)
-	first, path, _ := n.spirals[0].Next(0, 0, nil, "")
+	first, path, _ := n.spirals[0].Next(0, 0, nil, nil)
 	partition := []cluster.NodeID{first}
 	for id := cluster.NodeID(1); len(partition) < 4; id++ {
 		if id != first {
@@ -284,16 +284,16 @@ func TestGossipCostsLittle(t *testing.T) {
 func FuzzSpiralReadsAnything(f *testing.F) {
 	n := newNetwork(6, small(), onSites(2))
 	n.run(time.Minute)
-	_, path, _ := n.spirals[0].Next(0, 0, nil, "")
+	_, path, _ := n.spirals[0].Next(0, 0, nil, nil)
 	packets, _ := n.spirals[0].Tick(n.now)
-	f.Add(string(path))
+	f.Add([]byte(path))
 	f.Add(packets[0].Data)
 	for _, p := range n.spirals[1].Receive(n.now, 0, packets[0].Data, 0) {
 		f.Add(p.Data)
 	}
-	f.Fuzz(func(t *testing.T, data string) {
+	f.Fuzz(func(t *testing.T, data []byte) {
 		s := n.spirals[3]
-		s.Learn(overlay.Path(data))
+		s.Learn(data)
 		s.Receive(n.now, 2, data, 0)
 		if !s.Coordinate().Usable() {
 			t.Fatalf("the node is at %+v", s.Coordinate())
@@ -303,8 +303,8 @@ func FuzzSpiralReadsAnything(f *testing.F) {
 				t.Fatalf("the view has %d, which is no live node", id)
 			}
 		}
-		if _, on, ok := s.Next(0, 3, nil, overlay.Path(data)); ok {
-			if again, more, ok := n.spirals[4].Next(0, 4, nil, on); !ok || more == "" || again > 5 {
+		if _, on, ok := s.Next(0, 3, nil, data); ok {
+			if again, more, ok := n.spirals[4].Next(0, 4, nil, on); !ok || len(more) == 0 || again > 5 {
 				t.Fatalf("%d, %v", again, ok)
 			}
 		}
@@ -337,7 +337,7 @@ func TestSpiralSettingsAreValidated(t *testing.T) {
 func BenchmarkSpiralNext(b *testing.B) {
 	n := newNetwork(200, overlay.SpiralDefaults(), onSites(10))
 	n.run(30 * time.Second)
-	first, path, _ := n.spirals[0].Next(0, 0, nil, "")
+	first, path, _ := n.spirals[0].Next(0, 0, nil, nil)
 	for b.Loop() {
 		n.spirals[first].Learn(path)
 		n.spirals[first].Next(0, first, []cluster.NodeID{first}, path)

@@ -41,12 +41,12 @@ func (t *trail) path(now time.Duration) Path {
 		b = binary.AppendUvarint(b, uint64(node-before))
 		before = node
 	}
-	return Path(appendEntries(b, t.view, now))
+	return appendEntries(b, t.view, now)
 }
 
 // readTrail unpacks a trail. ok is false if it is empty or damaged.
 func readTrail(path Path) (t trail, ok bool) {
-	r := reader{rest: string(path)}
+	r := reader{rest: path}
 	t.root = r.entry()
 	count := r.count(1, len(path))
 	before := cluster.NodeID(0)
@@ -98,17 +98,17 @@ func appendFloat(b []byte, f float32) []byte {
 // reader unpacks what the functions above have packed. After something that
 // can't be read it returns zeros.
 type reader struct {
-	rest string
+	rest []byte
 	bad  bool
 }
 
 // complete reports whether all was read, and nothing was damaged.
-func (r *reader) complete() bool { return !r.bad && r.rest == "" }
+func (r *reader) complete() bool { return !r.bad && len(r.rest) == 0 }
 
-func (r *reader) take(n int) string {
+func (r *reader) take(n int) []byte {
 	if r.bad || len(r.rest) < n {
 		r.bad = true
-		return ""
+		return nil
 	}
 	head := r.rest[:n]
 	r.rest = r.rest[n:]
@@ -116,7 +116,7 @@ func (r *reader) take(n int) string {
 }
 
 func (r *reader) octet() byte {
-	if b := r.take(1); b != "" {
+	if b := r.take(1); b != nil {
 		return b[0]
 	}
 	return 0
@@ -147,10 +147,10 @@ func (r *reader) count(size, most int) int {
 
 func (r *reader) float() float32 {
 	b := r.take(4)
-	if b == "" {
+	if b == nil {
 		return 0
 	}
-	return math.Float32frombits(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24)
+	return math.Float32frombits(binary.LittleEndian.Uint32(b))
 }
 
 func (r *reader) point() (p vivaldi.Point) {

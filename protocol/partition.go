@@ -225,7 +225,7 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
 	n.tellOthers(Stuck{Tally: e.Tally})
-	e.State, e.Round, e.Path = CannotGrow, 0, ""
+	e.State, e.Round, e.Path = CannotGrow, 0, nil
 	n.pass(e)
 	n.cannotGrow(now)
 }
@@ -380,7 +380,7 @@ func (n *Node) collected(now time.Duration) {
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, "")
+	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, nil)
 	return outside
 }
 
