@@ -18,6 +18,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		switch out := out.(type) {
 		case protocol.Send:
 			w.messages++
+			w.bytes += sizeOf(out.Message)
 			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
 		case protocol.Solve:
 			w.solve(node, out)

@@ -14,6 +14,7 @@ import (
 	"github.com/dvms-project/dvms/experiment/injector"
 	"github.com/dvms-project/dvms/internal/settings"
 	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/strategy"
@@ -78,6 +79,7 @@ type Settings struct {
 	Sample      Duration            `yaml:"sample"`  // between two records of the load
 	Monitor     MonitorSettings     `yaml:"monitor"`
 	Protocol    ProtocolSettings    `yaml:"protocol"`
+	Overlay     OverlaySettings     `yaml:"overlay"`
 	Centralized CentralizedSettings `yaml:"centralized"`
 	Solver      SolverSettings      `yaml:"solver"`
 	Network     NetworkSettings     `yaml:"network"`
@@ -101,6 +103,17 @@ type ProtocolSettings struct {
 	BackoffMax  Duration `yaml:"backoff_max"`
 	Concurrent  int      `yaml:"concurrent"`
 	Minimum     int      `yaml:"minimum"`
+}
+
+// OverlaySettings are those of the spiral in package overlay.
+type OverlaySettings struct {
+	View   int           `yaml:"view"`
+	Far    int           `yaml:"far"`
+	Spiral int           `yaml:"spiral"`
+	Gossip Duration      `yaml:"gossip"`
+	Step   Duration      `yaml:"step"`
+	Sample int           `yaml:"sample"`
+	Volume cluster.Bytes `yaml:"volume"`
 }
 
 // CentralizedSettings are those of the strategies on a service node.
@@ -148,6 +161,7 @@ type MigrationSettings struct {
 // field [1] on 64 hosts.
 func Default() Scenario {
 	p, c := protocol.Defaults(), strategy.CentralizedDefaults()
+	o := overlay.SpiralDefaults()
 	law := injector.Reference()
 	return Scenario{
 		Name: "reference",
@@ -168,6 +182,7 @@ func Default() Scenario {
 				Duration(p.Lease), Duration(p.Renew), Duration(p.Collect), Duration(p.SolveLimit),
 				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum,
 			},
+			Overlay:     OverlaySettings{o.View, o.Far, o.Spiral, Duration(o.Gossip), Duration(o.Step), o.Sample, o.Volume},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
 			Solver:      SolverSettings{Budget: 10_000, Step: Duration(time.Microsecond)},
 			Network:     NetworkSettings{"lv08", Duration(50 * time.Microsecond)},
@@ -406,6 +421,8 @@ func (s *Scenario) validateSettings() error {
 		{"protocol.action_limit", p.ActionLimit, 1, maxDuration},
 		{"protocol.backoff_min", p.BackoffMin, 1, maxDuration},
 		{"protocol.backoff_max", p.BackoffMax, 1, maxDuration},
+		{"overlay.gossip", set.Overlay.Gossip, 10 * minPeriod, maxDuration},
+		{"overlay.step", set.Overlay.Step, 0, maxDuration},
 		{"centralized.period", c.Period, minPeriod, maxDuration},
 		{"centralized.collect", c.Collect, 1, maxDuration},
 		{"solver.step", set.Solver.Step, 0, maxStep},
@@ -454,6 +471,9 @@ func (s *Scenario) validateSettings() error {
 	if err := set.protocol().Validate(); err != nil {
 		return settingsError("settings.protocol.", err)
 	}
+	if err := set.overlay().Validate(); err != nil {
+		return settingsError("settings.overlay.", err)
+	}
 	if err := set.centralized().Validate(); err != nil {
 		return settingsError("settings.centralized.", err)
 	}
@@ -478,6 +498,11 @@ func (s Settings) protocol() protocol.Settings {
 		SolveLimit: time.Duration(p.SolveLimit), ActionLimit: time.Duration(p.ActionLimit),
 		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent, Minimum: p.Minimum,
 	}
+}
+
+func (s Settings) overlay() overlay.SpiralSettings {
+	o := s.Overlay
+	return overlay.SpiralSettings{View: o.View, Far: o.Far, Spiral: o.Spiral, Gossip: time.Duration(o.Gossip), Step: time.Duration(o.Step), Sample: o.Sample, Volume: o.Volume}
 }
 
 func (s Settings) centralized() strategy.CentralizedSettings {

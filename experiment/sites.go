@@ -131,11 +131,12 @@ func (s *Scenario) sitesHosts() (sum int) {
 // the router of the simulation: transfers go up from the source, over the
 // link between the sites if they are two, and down to the target.
 type geography struct {
-	*sim.Star                 // the hosts' own links
-	names     []string        // of the sites
-	site      []int32         // by host
-	trip      []time.Duration // one way, by pair of sites: that of a and b is at a*len(names)+b
-	backbone  []sim.LinkID    // by pair of sites, in that direction; noLink if there is no limit
+	*sim.Star                          // the hosts' own links
+	names     []string                 // of the sites
+	site      []int32                  // by host
+	trip      []time.Duration          // one way, by pair of sites: that of a and b is at a*len(names)+b
+	capacity  []cluster.BytesPerSecond // of the link between two sites, by pair; 0 for no limit
+	backbone  []sim.LinkID             // by pair of sites, in that direction; noLink if there is no limit
 }
 
 const noLink sim.LinkID = -1
@@ -147,19 +148,21 @@ func newGeography(s *Scenario) *geography {
 	if len(sites) == 0 {
 		sites = []Site{{Hosts: s.Hosts.Count, RoundTrip: 2 * s.Settings.Latency}}
 	}
-	g := &geography{Star: sim.NewStar(), trip: make([]time.Duration, len(sites)*len(sites)), backbone: make([]sim.LinkID, len(sites)*len(sites))}
+	pairs := len(sites) * len(sites)
+	g := &geography{
+		Star: sim.NewStar(), trip: make([]time.Duration, pairs),
+		capacity: make([]cluster.BytesPerSecond, pairs), backbone: slices.Repeat([]sim.LinkID{noLink}, pairs),
+	}
 	for i, site := range sites {
 		g.names = append(g.names, site.Name)
 		g.site = append(g.site, slices.Repeat([]int32{int32(i)}, site.Hosts)...)
 		g.trip[g.pair(i, i)] = time.Duration(site.RoundTrip) / 2
 	}
-	for i := range g.backbone {
-		g.backbone[i] = noLink
-	}
 	for _, l := range s.Links {
 		ends := s.ends(l)
-		g.trip[g.pair(ends[0], ends[1])] = time.Duration(l.RoundTrip) / 2
-		g.trip[g.pair(ends[1], ends[0])] = time.Duration(l.RoundTrip) / 2
+		for _, pair := range []int{g.pair(ends[0], ends[1]), g.pair(ends[1], ends[0])} {
+			g.trip[pair], g.capacity[pair] = time.Duration(l.RoundTrip)/2, l.Bandwidth
+		}
 	}
 	return g
 }
@@ -196,6 +199,15 @@ func (g *geography) sites(from, to int) int {
 
 // delay returns how long a message takes.
 func (g *geography) delay(from, to int) time.Duration { return g.trip[g.sites(from, to)] }
+
+// bandwidth returns what a transfer between two nodes gets if it is alone, with
+// hosts' links of so much.
+func (g *geography) bandwidth(from, to int, hosts cluster.BytesPerSecond) cluster.BytesPerSecond {
+	if c := g.capacity[g.sites(from, to)]; c > 0 {
+		return min(c, hosts)
+	}
+	return hosts
+}
 
 // name returns the name of a host's site.
 func (g *geography) name(host int) string { return g.names[g.site[host]] }

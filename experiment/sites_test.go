@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +122,80 @@ func TestSitesAreValidated(t *testing.T) {
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("with %q: %v\nwant an error with %s", c.new, err, c.want)
 		}
+	}
+}
+
+// On the testbed of the thesis the spiral keeps migrations on their site and
+// partitions on one, better than the 0.863 and 1.082 that were published; the
+// ring does not, and the spiral solves as much. A node's gossip costs little.
+func TestTheSpiralStaysOnTheSite(t *testing.T) {
+	data, err := os.ReadFile("../examples/four-sites.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := parsed(t, string(data))
+	s.Seeds = []uint64{4}
+	ring, _ := run(t, s, "dvms")
+	spiral, all := run(t, s, "dvms-spiral")
+	if share := spiral.Migrations.IntraSiteShare; share < 0.9 || ring.Migrations.IntraSiteShare > 0.5 {
+		t.Errorf("%.3f of the migrations are within a site, with the ring %.3f", share, ring.Migrations.IntraSiteShare)
+	}
+	if sites := spiral.Partitions.MeanSites; sites > 1.1 || ring.Partitions.MeanSites < 1.5 {
+		t.Errorf("partitions are on %.3f sites, with the ring on %.3f", sites, ring.Partitions.MeanSites)
+	}
+	if p := spiral.Partitions; p.Solved < ring.Partitions.Solved || p.Unsolvable > 0 || p.Lost > 0 {
+		t.Errorf("%+v, with the ring %+v", p, ring.Partitions)
+	}
+	if spiral.Messages == 0 || spiral.MessageBytes == 0 || ring.Gossip != 0 {
+		t.Errorf("%d messages of %d bytes; gossip of the ring %d", spiral.Messages, spiral.MessageBytes, ring.Gossip)
+	}
+	if rate := float64(spiral.GossipBytes) / 40 / 3600; rate < 10 || rate > 100 {
+		t.Errorf("gossip of %.1f bytes a second and host", rate)
+	}
+	places := map[string]int{}
+	for _, r := range all {
+		if p, ok := r.(trace.Place); ok {
+			places[p.Site]++
+		}
+	}
+	if len(places) != 4 || places["Nancy"] != 10 {
+		t.Errorf("places of %v", places)
+	}
+}
+
+// With a volume, bandwidth counts as latency does: of two sites at the same
+// round trip, the one behind the faster link is asked.
+func TestVolumeMakesBandwidthCount(t *testing.T) {
+	const text = `
+hosts: {cores: 1, memory: 8GiB}
+sites: [{name: home, hosts: 4}, {name: slow, hosts: 4}, {name: fast, hosts: 4}]
+links:
+  - {between: [home, slow], round_trip: 10ms, bandwidth: 50Mbps}
+  - {between: [home, fast], round_trip: 12ms, bandwidth: 800Mbps}
+  - {between: [slow, fast], round_trip: 10ms, bandwidth: 50Mbps}
+vms: {count: 24, classes: [{vcpus: 1, memory: 1GiB}]}
+workload: {law: gaussian, mean: 45%, sd: 30%, start: mean}
+seeds: [1]
+settings: {overlay: {volume: VOLUME}, network: {model: cm02}}
+`
+	between := func(volume string) (slow, fast int) {
+		_, all := run(t, parsed(t, strings.Replace(text, "VOLUME", volume, 1)), "dvms-spiral")
+		for _, r := range all {
+			m, ok := r.(trace.Migration)
+			if !ok || m.FromSite == m.ToSite || m.Outcome != "done" {
+				continue
+			}
+			if m.FromSite == "slow" || m.ToSite == "slow" {
+				slow++
+			} else {
+				fast++
+			}
+		}
+		return slow, fast
+	}
+	slow, fast := between("0GiB")
+	slowV, fastV := between("1MiB")
+	if slowV*(fast+slow) >= slow*(fastV+slowV) {
+		t.Errorf("%d migrations over slow links and %d over the fast one; with a volume %d and %d", slow, fast, slowV, fastV)
 	}
 }

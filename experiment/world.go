@@ -46,7 +46,9 @@ type world struct {
 	moving     map[sim.VMID]*trace.Migration // those under way
 
 	geography *geography
+	gossip    gossip
 	messages  int
+	bytes     int // of these messages
 	changed   int
 	migrated  int
 }
@@ -147,7 +149,8 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	if decide, ok := services[spec.Strategy]; ok {
 		w.decide = decide
 	}
-	w.machines, err = machines(spec, nodes)
+	w.gossip = newGossip(spec, nodes)
+	w.machines, err = machines(spec, nodes, w.gossip.overlays)
 	return w, err
 }
 
@@ -205,11 +208,10 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 var services = map[string]strategy.Decider{"centralized": strategy.Decide, "ffd": strategy.ConsolidateFFD}
 
 // machines returns what the strategy runs on each node.
-func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
-	names := make([]string, len(nodes))
+func machines(spec Spec, nodes []cluster.Node, overlays []overlay.Overlay) ([]strategy.Machine, error) {
 	ids := make([]cluster.NodeID, len(nodes))
 	for i, n := range nodes {
-		names[i], ids[i] = n.Name, n.ID
+		ids[i] = n.ID
 	}
 	var all []strategy.Machine
 	switch spec.Strategy {
@@ -220,10 +222,9 @@ func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
 		}
 		service := cluster.NodeID(len(nodes))
 		all = append(all, strategy.NewCentralized(service, ids, spec.Scenario.Settings.centralized()))
-	case "dvms":
-		ring := overlay.HashedRing(names)
-		for _, id := range ids {
-			all = append(all, protocol.New(id, spec.Scenario.Settings.protocol(), ring, spec.Seed))
+	case "dvms", "dvms-spiral":
+		for i, id := range ids {
+			all = append(all, protocol.New(id, spec.Scenario.Settings.protocol(), overlays[i], spec.Seed))
 		}
 	default:
 		return nil, &KeyError{Key: "strategies", Err: fmt.Errorf("%q is not a strategy", spec.Strategy)}
@@ -248,6 +249,7 @@ func (w *world) start() {
 	}
 	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
+	w.startGossip()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
@@ -324,7 +326,7 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	if !h.looking && w.spec.Strategy == "dvms" && !asked.Within(h.usable) {
+	if !h.looking && repairs(w.spec.Strategy) && !asked.Within(h.usable) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -419,6 +421,7 @@ func (w *world) finish(partial bool) {
 	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
+	w.recordPlaces()
 	var asked, lost float64
 	for i := range w.vms {
 		d := w.sim.Delivered(sim.VMID(i))
@@ -433,7 +436,8 @@ func (w *world) finish(partial bool) {
 		share = lost / asked
 	}
 	w.sink.Record(trace.End{
-		At: now, Partial: partial, Messages: w.messages, Changes: w.changed, Events: w.sim.Events(),
+		At: now, Partial: partial, Messages: w.messages, Bytes: cluster.Bytes(w.bytes),
+		Gossip: w.gossip.packets, GossipBytes: cluster.Bytes(w.gossip.bytes), Changes: w.changed, Events: w.sim.Events(),
 		VMSeconds: asked, LostShare: share, Violations: w.violations.recorded, Migrated: w.migrated,
 	})
 }

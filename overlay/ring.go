@@ -145,6 +145,11 @@ func (r *Ring) after(last cluster.NodeID, wanted func(cluster.NodeID) bool) (clu
 	return 0, false
 }
 
+// way returns how many places clockwise one node is from another.
+func (r *Ring) way(from, to cluster.NodeID) int {
+	return (r.position[to] - r.position[from] + len(r.places)) % len(r.places)
+}
+
 // Learn does nothing: a ring's searches carry nothing.
 func (r *Ring) Learn(Path) {}
 

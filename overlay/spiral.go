@@ -3,6 +3,7 @@ package overlay
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -20,6 +21,11 @@ type SpiralSettings struct {
 	// Gossip is the time between two round trips that a node measures. It
 	// measures its first ones, FirstRounds of them, ten times as often.
 	Gossip time.Duration
+	// Step is how finely a search tells distances apart: nodes whose distances
+	// from its root lie in the same step follow each other in the order of the
+	// ring. Within a site coordinates say little, and the nodes of a search
+	// should not be the same few each time.
+	Step   time.Duration
 	Sample int // nodes that the answer to a measurement tells of
 	// Volume is how far bandwidth counts beside latency: the distance of two
 	// nodes is the round trip between them, and what a transfer of so much
@@ -33,7 +39,7 @@ const FirstRounds = 40
 // SpiralDefaults are settings that fit a few thousand nodes on some dozen
 // sites. An idle node sends some 80 bytes a second.
 func SpiralDefaults() SpiralSettings {
-	return SpiralSettings{View: 32, Far: 4, Spiral: 16, Gossip: 5 * time.Second, Sample: 8}
+	return SpiralSettings{View: 32, Far: 4, Spiral: 16, Gossip: 5 * time.Second, Step: time.Millisecond, Sample: 8}
 }
 
 // Validate returns an error that names the first setting that can't be used.
@@ -47,6 +53,8 @@ func (s SpiralSettings) Validate() error {
 		return fmt.Errorf("spiral: %d nodes are not from 1 to %d", s.Spiral, maxEntries)
 	case s.Gossip < time.Millisecond:
 		return fmt.Errorf("gossip: %v is less than a millisecond", s.Gossip)
+	case s.Step < 0:
+		return fmt.Errorf("step: %v is negative", s.Step)
 	case s.Sample < 0 || s.Sample > maxEntries:
 		return fmt.Errorf("sample: %d nodes are not from 0 to %d", s.Sample, maxEntries)
 	case s.Volume < 0:
@@ -173,22 +181,41 @@ func (s *Spiral) candidates(t trail) []entry {
 		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(b.heard, a.heard))
 	})
 	all = slices.CompactFunc(all, func(a, b entry) bool { return a.node == b.node })
-	sortByDistance(all, t.root.at)
+	s.sortBySteps(all, t.root)
 	return all
+}
+
+// sortBySteps sorts entries, the closest to a root first, and within a step in
+// the order of the ring from the root on.
+func (s *Spiral) sortBySteps(entries []entry, root entry) {
+	sortBy(entries, func(e entry) (float64, int) {
+		distance := root.at.Distance(e.at)
+		if s.settings.Step > 0 {
+			distance = math.Floor(distance * float64(time.Microsecond) / float64(s.settings.Step))
+		}
+		return distance, s.ring.way(root.node, e.node)
+	})
 }
 
 // sortByDistance sorts entries, the closest to a point first.
 func sortByDistance(entries []entry, from vivaldi.Point) {
+	sortBy(entries, func(e entry) (float64, int) { return from.Distance(e.at), 0 })
+}
+
+// sortBy sorts entries by distance, then by way, then by node.
+func sortBy(entries []entry, measure func(entry) (distance float64, way int)) {
 	type measured struct {
 		entry
 		distance float64
+		way      int
 	}
 	all := make([]measured, len(entries))
 	for i, e := range entries {
-		all[i] = measured{e, from.Distance(e.at)}
+		distance, way := measure(e)
+		all[i] = measured{e, distance, way}
 	}
 	slices.SortFunc(all, func(a, b measured) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.node, b.node))
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.way, b.way), cmp.Compare(a.node, b.node))
 	})
 	for i, m := range all {
 		entries[i] = m.entry
