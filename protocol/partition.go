@@ -188,7 +188,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
-	case !n.booked && !n.busy():
+	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
 		n.meet(now, m, e)
@@ -278,6 +278,11 @@ func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch
 	b.leader, b.phase, b.state, b.returned, b.tried = n.id, collecting, Grow, false, false
 	b.answers = make([]answer, len(b.members))
 	b.reports = make([]Report, len(b.members))
+	for i, m := range b.members {
+		if n.knownDead(m) {
+			b.answers[i] = hasRefused
+		}
+	}
 	n.unset(LeaseTimer)
 	n.set(PhaseTimer, now+n.settings.Collect)
 	n.tellOthers(Lead{Members: b.members, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
@@ -326,9 +331,19 @@ func (n *Node) reported(now time.Duration, m Message, r Report) {
 	}
 }
 
+// refused goes on without a member that says that it is none. It answers so to
+// Lead, or to Renew when it has given this leader up for lost.
 func (n *Node) refused(now time.Duration, m Message) {
-	if n.leads(m, collecting) {
+	b := &n.booking
+	switch {
+	case n.leads(m, collecting):
 		n.answered(now, m.From, nil)
+	case n.leads(m, applying):
+		n.giveUpActionsOf(now, m.From)
+	case n.leads(m, solving) && b.id.Initiator == m.From:
+		n.end(now, Lost)
+	case n.leads(m, solving) && slices.Contains(b.members, m.From):
+		n.leaveOut(now, m.From)
 	}
 }
 
@@ -364,7 +379,7 @@ func (n *Node) collected(now time.Duration) {
 		// The procedure is over, or it goes on without this node, which joined
 		// by an event that came late. Whoever ended it has said so.
 		n.tellOthers(Release{Outcome: Lost})
-		n.free()
+		n.free(now)
 	case len(present) < len(b.members):
 		b.members = present
 		b.epoch++
@@ -445,16 +460,17 @@ func (n *Node) leave(now time.Duration, r Release) {
 		}
 	case Aborted, MergedAway:
 	}
-	n.free()
+	n.free(now)
 }
 
 // free ends the reservation, or makes it end with the last local migration.
-func (n *Node) free() {
+func (n *Node) free(now time.Duration) {
 	n.unset(LeaseTimer)
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	if n.busy() {
 		n.booking.over, n.booking.phase = true, member
+		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
 	n.booked = false
