@@ -32,8 +32,8 @@ var layers = []struct {
 	{"monitor", []string{"cluster"}, "when to look is not what to do"},
 	{"overlay", []string{"cluster", "overlay/vivaldi"}, "who is next does not depend on why"},
 	{"overlay/vivaldi", nil, "it knows round trips, not clusters"},
-	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
-	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol"}, "strategies are compared in the simulator, so they can't know it"},
+	{"protocol", []string{"cluster", "monitor", "overlay", "plan", "rule"}, "the solver is called by the driver; see protocol.Solve"},
+	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol", "rule"}, "strategies are compared in the simulator, so they can't know it"},
 	{"sim", []string{"cluster"}, "a simulator that knows its schedulers can't be fair to them"},
 	{"platform", []string{"cluster", "internal/settings", "internal/spell", "sim"}, "a platform is hosts and links, whoever uses them"},
 	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
@@ -45,7 +45,7 @@ var layers = []struct {
 	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
-	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
+	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
 	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
