@@ -30,9 +30,10 @@ var layers = []struct {
 	{"plan/check", []string{"cluster", "plan", "rule"}, "a checker that shares code with what it checks shares its mistakes"},
 	{"snapshot", []string{"cluster", "internal/spell", "plan", "rule"}, "what a file says does not depend on what is done about it"},
 	{"monitor", []string{"cluster"}, "when to look is not what to do"},
-	{"overlay", []string{"cluster"}, "who is next does not depend on why"},
-	{"protocol", []string{"cluster", "monitor", "overlay", "plan"}, "the solver is called by the driver; see protocol.Solve"},
-	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol"}, "strategies are compared in the simulator, so they can't know it"},
+	{"overlay", []string{"cluster", "overlay/vivaldi"}, "who is next does not depend on why"},
+	{"overlay/vivaldi", nil, "it knows round trips, not clusters"},
+	{"protocol", []string{"cluster", "monitor", "overlay", "plan", "rule"}, "the solver is called by the driver; see protocol.Solve"},
+	{"strategy", []string{"cluster", "monitor", "overlay", "placement", "plan", "protocol", "rule"}, "strategies are compared in the simulator, so they can't know it"},
 	{"sim", []string{"cluster"}, "a simulator that knows its schedulers can't be fair to them"},
 	{"platform", []string{"cluster", "internal/settings", "internal/spell", "sim"}, "a platform is hosts and links, whoever uses them"},
 	{"trace", []string{"cluster"}, "a trace is read by programs that have no simulator"},
@@ -44,13 +45,13 @@ var layers = []struct {
 	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
-	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
+	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
 	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "overlay/vivaldi", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

@@ -18,7 +18,8 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		switch out := out.(type) {
 		case protocol.Send:
 			w.messages++
-			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.latency)
+			w.bytes += sizeOf(out.Message)
+			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
@@ -27,6 +28,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			w.setTimer(node, out.Timer, out.At)
 		case protocol.Began:
 			w.partitions[out.Partition] = &procedure{began: now}
+		case protocol.Noted, protocol.Answered:
 		case protocol.Applying:
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
@@ -55,14 +57,14 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
 	now := w.now()
-	d := w.decide(s.Reports, set.Budget)
+	d := w.decide(s, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
 		At: now, Duration: took, Node: w.nodeName(node), Partition: w.partitionName(s.Partition),
 		Nodes: d.Nodes, VMs: d.VMs, Answer: d.Answer, Steps: d.Steps,
 		Moves: len(d.Plan.Actions), Bytes: d.Moved, Reasons: d.Reasons,
 	})
-	w.deliver(node, protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan}, now+took)
+	w.deliver(node, protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons}, now+took)
 }
 
 func (w *world) nodeName(node int) string {
@@ -86,7 +88,7 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 	vm, target, now := sim.VMID(m.VM), sim.HostID(m.Target), w.now()
 	record := &trace.Migration{
 		At: now, VM: w.vms[vm].Name, From: hostName(node), To: hostName(int(target)),
-		FromSite: siteOf(sim.HostID(node)), ToSite: siteOf(target),
+		FromSite: w.geography.name(node), ToSite: w.geography.name(int(target)),
 		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
 	}
 	err := w.sim.Migrate(vm, target, w.spec.Scenario.Settings.policy(), func(done sim.Migration) {
@@ -185,6 +187,6 @@ func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *p
 	}
 	w.sink.Record(trace.Partition{
 		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
-		Members: members, Sites: 1, Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
+		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
 	})
 }

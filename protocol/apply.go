@@ -16,6 +16,7 @@ type departure struct {
 	epoch     Epoch
 	leader    cluster.NodeID
 	action    int // index into the leader's plan
+	kind      plan.Kind
 	bypass    bool
 	running   bool          // the target has promised room and the migration has started
 	overdue   time.Duration // when to give up waiting for the target's promise
@@ -57,7 +58,7 @@ func (n *Node) dispatch(now time.Duration) {
 	for _, i := range b.runner.Ready() {
 		b.runner.Started(i)
 		a := b.runner.Plan().Actions[i]
-		n.send(a.Source, Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
+		n.send(a.Source, Order{Action: i, Kind: a.Kind, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
 	}
 	if !b.runner.Finished() {
 		return
@@ -93,22 +94,22 @@ func (n *Node) holds(m Message) bool {
 // ordered acts, at the source, on the leader's order to migrate a VM: it asks
 // the target for room. An order that comes twice is carried out once.
 func (n *Node) ordered(now time.Duration, m Message, o Order) {
-	i := slices.IndexFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == o.VM })
+	demand, here := n.local.demand(o.VM, o.Kind)
 	holds := n.holds(m) && m.From == n.booking.leader
 	switch {
 	case holds && slices.Contains(n.booking.orders, o.Action):
 		return
-	case !holds || i < 0 || n.departing(o.VM) >= 0:
+	case !holds || !here || n.departing(o.VM) >= 0:
 		n.sendAbout(m.From, m.Partition, m.Epoch, Done{Action: o.Action})
 		return
 	}
 	n.booking.orders = append(slices.Clone(n.booking.orders), o.Action)
 	n.departures = append(slices.Clone(n.departures), departure{
 		vm: o.VM, target: o.Target, partition: m.Partition, epoch: m.Epoch, leader: m.From,
-		action: o.Action, bypass: o.Bypass, overdue: now + n.settings.Collect,
+		action: o.Action, kind: o.Kind, bypass: o.Bypass, overdue: now + n.settings.Collect,
 	})
 	n.set(ActionTimer, n.nextOverdue())
-	n.send(o.Target, Admit{VM: o.VM, Demand: n.local.VMs[i].Demand})
+	n.send(o.Target, Admit{VM: o.VM, Demand: demand})
 }
 
 // admit acts, at the target, on a source's request for room. Room is promised
@@ -117,7 +118,10 @@ func (n *Node) ordered(now time.Duration, m Message, o Order) {
 func (n *Node) admit(now time.Duration, m Message, a Admit) {
 	memory := n.usage.Plus(n.Promised()).Plus(a.Demand).Memory()
 	promised := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.isFor(a.VM, m) })
-	fits := n.holds(m) && memory <= n.local.Capacity.Memory()
+	// A leader that has no plan under way was there before, and has come back
+	// by the event that had made it leader: the order is from then.
+	planned := n.booking.phase == member || n.booking.phase == applying
+	fits := n.holds(m) && planned && !n.local.Draining && memory <= n.local.Capacity.Memory()
 	if fits && !promised {
 		n.arrivals = append(slices.Clone(n.arrivals), arrival{
 			vm: a.VM, demand: a.Demand, source: m.From, partition: m.Partition, epoch: m.Epoch,
@@ -130,7 +134,7 @@ func (n *Node) admit(now time.Duration, m Message, a Admit) {
 
 // admitted starts the migration, at the source, if the target has promised
 // room and the reservation is still the one under which it was ordered.
-func (n *Node) admitted(m Message, a Admitted) {
+func (n *Node) admitted(now time.Duration, m Message, a Admitted) {
 	i := slices.IndexFunc(n.departures, func(d departure) bool {
 		return d.vm == a.VM && d.target == m.From && d.partition == m.Partition && d.epoch == m.Epoch
 	})
@@ -138,20 +142,20 @@ func (n *Node) admitted(m Message, a Admitted) {
 	case i < 0 && a.OK:
 		n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: a.VM}) // it waits no longer
 	case i < 0 || n.departures[i].running:
-	case !a.OK || !n.holds(m):
-		n.departed(i, false)
+	case !a.OK || !n.holds(m) || n.departures[i].overdue <= now:
+		n.departed(now, i, false)
 	default:
 		n.departures = slices.Clone(n.departures)
 		d := &n.departures[i]
 		d.running = true
-		n.emit(Migrate{VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
+		n.emit(Migrate{Kind: d.kind, VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
 	}
 }
 
 // migrated takes the end of a migration from the hypervisor, at the source.
-func (n *Node) migrated(m Migrated) {
+func (n *Node) migrated(now time.Duration, m Migrated) {
 	if i := n.departing(m.VM); i >= 0 && n.departures[i].running {
-		n.departed(i, m.OK)
+		n.departed(now, i, m.OK)
 	}
 }
 
@@ -162,23 +166,23 @@ func (n *Node) departing(vm cluster.VMID) int {
 
 // departed ends a departure: the target drops its promise, and the leader
 // hears how it went.
-func (n *Node) departed(i int, ok bool) {
+func (n *Node) departed(now time.Duration, i int, ok bool) {
 	d := n.departures[i]
 	n.departures = slices.Delete(slices.Clone(n.departures), i, i+1)
 	n.sendAbout(d.target, d.partition, d.epoch, Settled{VM: d.vm})
 	n.sendAbout(d.leader, d.partition, d.epoch, Done{Action: d.action, OK: ok})
-	n.freeIfOver()
+	n.freeIfOver(now)
 }
 
 // settled drops a promise, at the target: the VM is here, or will not come.
-func (n *Node) settled(m Message, s Settled) {
+func (n *Node) settled(now time.Duration, m Message, s Settled) {
 	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.isFor(s.VM, m) })
-	n.freeIfOver()
+	n.freeIfOver(now)
 }
 
-func (n *Node) freeIfOver() {
+func (n *Node) freeIfOver(now time.Duration) {
 	if n.booked && n.booking.over {
-		n.free()
+		n.free(now)
 	}
 }
 
@@ -194,14 +198,14 @@ func (n *Node) askSources(now time.Duration) {
 	n.set(PhaseTimer, now+n.settings.Collect)
 	for i, a := range b.runner.Plan().Actions {
 		if b.runner.State(i) == plan.Running {
-			n.send(a.Source, Ask{VM: a.VM, Action: i, Leader: true})
+			n.send(a.Source, Ask{Kind: a.Kind, VM: a.VM, Action: i, Leader: true})
 		}
 	}
 }
 
 // asked answers, at the source, whether a migration is still under way.
 func (n *Node) asked(m Message, ask Ask) {
-	here := slices.ContainsFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == ask.VM })
+	_, here := n.local.demand(ask.VM, ask.Kind)
 	under := slices.ContainsFunc(n.departures, func(d departure) bool {
 		return d.vm == ask.VM && d.partition == m.Partition && d.epoch == m.Epoch
 	})
@@ -252,7 +256,7 @@ func (n *Node) nextOverdue() (first time.Duration) {
 func (n *Node) actionsOverdue(now time.Duration) {
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; !d.running && d.overdue <= now {
-			n.departed(i, false)
+			n.departed(now, i, false)
 		}
 	}
 	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
@@ -264,7 +268,7 @@ func (n *Node) actionsOverdue(now time.Duration) {
 			n.sendAbout(a.source, a.partition, a.epoch, Ask{VM: a.vm})
 		}
 	}
-	n.freeIfOver()
+	n.freeIfOver(now)
 	if next := n.nextOverdue(); next != 0 {
 		n.set(ActionTimer, next)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -31,20 +32,25 @@ type booking struct {
 	state   State
 	leader  cluster.NodeID
 	members []cluster.NodeID // in the order in which they joined; never changed in place
+	kinds   Kinds            // of its events
 	tally   Tally
-	over    bool  // to be freed as soon as no local migration is under way
-	orders  []int // actions of the leader's plan that this node was ordered to start
+	path    overlay.Path // of the search, where it reached this node
+	over    bool         // to be freed as soon as no local migration is under way
+	orders  []int        // actions of the leader's plan that this node was ordered to start
 
 	phase    phase
-	answers  []answer     // while collecting: by position in members
-	tried    bool         // the solver was asked about these members
-	small    bool         // fewer members than Minimum have to do: there are no others
-	reports  []Report     // while collecting: those that came
-	runner   *plan.Runner // while applying
-	asked    bool         // while applying: the sources were asked for news
-	returned bool         // its CNGROW event is back, but a merge is being asked for
-	busy     bool         // the event that is back has passed partitions that are not CNGROW
-	held     Message      // while merging: the event of the partition that is asked
+	answers  []answer          // while collecting: by position in members
+	tried    bool              // the solver was asked about these members
+	small    bool              // fewer members than wanted have to do: there are no others
+	target   int               // how many members are wanted before the solver is asked again
+	lacking  cluster.Resources // what the members lacked when they last reported, and all other nodes were members
+	reasons  string            // of the solver that found nothing
+	reports  []Report          // while collecting: those that came
+	runner   *plan.Runner      // while applying
+	asked    bool              // while applying: the sources were asked for news
+	returned bool              // its CNGROW event is back, but a merge is being asked for
+	busy     bool              // the event that is back has passed partitions that are not CNGROW
+	held     Message           // while merging: the event of the partition that is asked
 }
 
 type answer uint8
@@ -71,35 +77,40 @@ func (n *Node) leads(m Message, p phase) bool {
 
 // raise starts a procedure, unless the node is booked, or waits after one that
 // found no solution.
-func (n *Node) raise(now time.Duration) {
-	if n.booked || n.busy() || now < n.retryAt || !n.overloaded() {
+func (n *Node) raise(now time.Duration, k Kind) {
+	if n.booked || n.busy() || now < n.waits[k].until || !n.holding().Has(k) {
 		return
 	}
 	n.sequence++
+	n.pending = Of(k)
 	n.booked = true
 	n.booking = booking{
 		id:      PartitionID{n.id, n.sequence},
 		epoch:   1,
 		leader:  n.id,
 		members: []cluster.NodeID{n.id},
+		kinds:   Of(k),
+		target:  n.settings.Minimum,
 		phase:   waiting,
 	}
-	n.emit(Began{n.booking.id})
+	n.emit(Began{n.booking.id, k})
 	n.seek(now)
 }
 
 // seek sends the event of the partition that this node leads on its way to a
-// node that joins. If the partition has all nodes, there is no solution.
+// node that joins. If the partition has all nodes, or all that an underload may
+// have, there is no solution.
 func (n *Node) seek(now time.Duration) {
 	b := &n.booking
-	if !n.canGrow() {
+	if !n.canGrow() || b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation {
 		n.end(now, Unsolvable)
 		return
 	}
 	b.phase, b.state, b.returned, b.busy = waiting, Grow, false, false
+	b.target = max(b.target, len(b.members)+1)
 	n.unset(PhaseTimer)
 	n.extendLease(now)
-	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally})
+	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally, Path: b.path})
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -107,9 +118,8 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.overlay.Next(b.id.Initiator, n.id, passOver); ok {
-		n.forward(next, b.id, b.epoch, e)
-	}
+	last := e.resume(n.id)
+	n.forward(last, passOver, b.id, b.epoch, e)
 }
 
 // leapfrog sends the event of another partition to the first out, the next
@@ -117,51 +127,92 @@ func (n *Node) pass(e Event) {
 func (n *Node) leapfrog(m Message, e Event) {
 	exclude := []cluster.NodeID{n.id}
 	if n.booked {
-		exclude = n.booking.members
+		// The initiator may have been a member; the event must get back to it.
+		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	last := n.id
-	if e.Aside {
-		last, e.Aside = e.From, false
-	}
-	if next, ok := n.overlay.Next(m.Partition.Initiator, last, exclude); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
-	}
+	last := e.resume(n.id)
+	n.forward(last, exclude, m.Partition, m.Epoch, e)
 }
 
 // passAhead sends an event on that knows more of the node's own partition than
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, passOver); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
+	last := e.resume(n.id)
+	n.forward(last, passOver, m.Partition, m.Epoch, e)
+}
+
+// resume puts an event that was taken off its way back on it, and returns the
+// node from which on it goes: that at which it left its way, or the one at
+// which it is.
+func (e *Event) resume(at cluster.NodeID) cluster.NodeID {
+	if e.Aside {
+		at = e.From
+	}
+	e.Aside, e.From = false, 0
+	return at
+}
+
+// forward sends an event to the node that the overlay names after last,
+// passing over the excluded.
+func (n *Node) forward(last cluster.NodeID, excluded []cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+	next, path, ok := n.next(id.Initiator, last, excluded, e.Path)
+	if !ok {
+		return
+	}
+	e.Path = path
+	n.hand(next, id, epoch, e)
+}
+
+// hand sends an event to a node that the overlay was not asked for.
+func (n *Node) hand(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+	e.Round++
+	e.Tally.Hops++
+	if e.Round%signEvery == 0 {
+		n.sendAbout(e.Leader, id, epoch, Passing{})
+	}
+	n.sendAbout(to, id, epoch, e)
+}
+
+// signEvery is after how many hops an event gives its leader a sign of life. So
+// many must take less than a lease: with 5 s, hops may take 78 ms.
+const signEvery = 64
+
+// passing keeps the reservations alive, at the leader, while its event travels.
+func (n *Node) passing(now time.Duration, m Message) {
+	if n.leads(m, waiting) {
+		n.extendLease(now)
+		n.tellOthers(Renew{})
 	}
 }
 
-func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
-	e.Round++
-	e.Tally.Hops++
-	n.sendAbout(to, id, epoch, e)
-}
+// slack is how many hops an event may make beyond two rounds of the live nodes.
+const slack = 8
 
 // event acts on an event that travels.
 func (n *Node) event(now time.Duration, m Message, e Event) {
 	b := &n.booking
 	own := n.booked && b.id == m.Partition
+	n.overlay.Learn(e.Path)
 	switch {
-	case e.Round > 2*n.overlay.Size()+8:
+	case e.Round > 2*n.live()+slack:
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
-	case own && m.Epoch > b.epoch:
+	case own && m.Epoch > b.epoch && m.Partition.Initiator != n.id:
 		n.passAhead(m, e)
+	case own && m.Epoch > b.epoch && b.phase != member && b.phase != waiting:
+		// A branch that began with a doubled event. Its leases end.
 	case own && m.Partition.Initiator == n.id:
-		n.wentRound(now, e)
+		n.wentRound(now, m, e)
 	case own:
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
-	case !n.booked && !n.busy():
+	case !n.booked && n.hasLeft(m):
+		n.leapfrog(m, e)
+	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
 		n.meet(now, m, e)
@@ -170,7 +221,9 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	}
 }
 
-// join makes this free node the newest member, and so the leader.
+// join makes this free node the newest member, and so the leader. As long as more
+// members are wanted before the solver is asked, it sends the event on at once,
+// and the others learn of it from the last to join.
 func (n *Node) join(now time.Duration, m Message, e Event) {
 	n.booked = true
 	n.booking = booking{
@@ -178,7 +231,15 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		epoch:   m.Epoch + 1,
 		leader:  n.id,
 		members: append(without(e.Members, n.id), n.id),
+		kinds:   e.Kinds,
+		target:  e.Target,
 		tally:   e.Tally,
+		path:    e.Path,
+	}
+	n.note(Joined, n.id)
+	if len(n.booking.members) < e.Target && n.canGrow() {
+		n.seek(now)
+		return
 	}
 	n.lead(now, PartitionID{}, 0)
 }
@@ -186,8 +247,9 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 // wentRound acts, at the initiator, on its event that has seen all nodes. The
 // first time the partition becomes CNGROW; the second time nothing can be
 // gained for now, and the leader decides.
-func (n *Node) wentRound(now time.Duration, e Event) {
+func (n *Node) wentRound(now time.Duration, m Message, e Event) {
 	b := &n.booking
+	n.follow(m.Epoch, e.Leader, e.Members)
 	b.tally.Hops = e.Tally.Hops
 	if e.State == CannotGrow {
 		n.send(b.leader, Returned{Tally: e.Tally, Busy: e.Busy})
@@ -196,19 +258,33 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 	if b.phase != member && b.phase != waiting {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
-	n.tellOthers(Stuck{Tally: e.Tally})
-	e.State, e.Round = CannotGrow, 0
-	n.pass(e)
+	n.note(CameRound, n.id)
+	n.tellOthers(Stuck{Leader: b.leader, Members: b.members, Tally: e.Tally})
+	if (e.Tried || len(e.Members) == 1) && e.Kinds != Of(Underload) {
+		e.State, e.Round, e.Target, e.Path = CannotGrow, 0, 0, nil
+		n.pass(e)
+	} // else the leader first asks the solver about those that there are
 	n.cannotGrow(now)
+}
+
+// follow takes over what an event of the node's own partition knows of its
+// members and its leader, if that is newer.
+func (n *Node) follow(epoch Epoch, leader cluster.NodeID, members []cluster.NodeID) {
+	b := &n.booking
+	if epoch > b.epoch {
+		b.epoch, b.leader, b.members, b.phase = epoch, leader, members, member
+		n.unset(PhaseTimer)
+	}
 }
 
 // stuck takes the initiator's word that the partition is CNGROW.
 func (n *Node) stuck(now time.Duration, m Message, s Stuck) {
 	b := &n.booking
-	if !n.booked || b.id != m.Partition || b.epoch != m.Epoch || m.From != b.id.Initiator {
+	if !n.booked || b.id != m.Partition || b.epoch > m.Epoch || m.From != b.id.Initiator || b.over {
 		return
 	}
 	if b.phase == member || b.phase == waiting {
+		n.follow(m.Epoch, s.Leader, s.Members)
 		b.tally.Hops = max(b.tally.Hops, s.Tally.Hops)
 		n.cannotGrow(now)
 	}
@@ -221,10 +297,14 @@ func (n *Node) cannotGrow(now time.Duration) {
 	b := &n.booking
 	b.state = CannotGrow
 	n.extendLease(now)
-	if b.phase == waiting && !b.tried && len(b.members) > 1 {
+	switch {
+	case b.phase != waiting:
+	case !b.tried && len(b.members) > 1:
 		b.small = true
 		b.epoch++
 		n.lead(now, PartitionID{}, 0)
+	case b.kinds == Of(Underload): // not worth another round
+		n.end(now, Unsolvable)
 	}
 }
 
@@ -236,10 +316,15 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 	case n.leads(m, merging):
 		b.tally.Hops = r.Tally.Hops
 		b.returned, b.busy = true, r.Busy
-	case n.leads(m, waiting) && b.state == CannotGrow:
+	case n.leads(m, waiting):
 		b.tally.Hops = r.Tally.Hops
-		b.busy = r.Busy
-		n.end(now, Unsolvable)
+		if b.state == Grow { // Stuck is still on its way
+			n.cannotGrow(now)
+		}
+		if b.phase == waiting {
+			b.busy = r.Busy
+			n.end(now, Unsolvable)
+		}
 	}
 }
 
@@ -250,15 +335,20 @@ func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch
 	b.leader, b.phase, b.state, b.returned, b.tried = n.id, collecting, Grow, false, false
 	b.answers = make([]answer, len(b.members))
 	b.reports = make([]Report, len(b.members))
+	for i, m := range b.members {
+		if n.knownDead(m) {
+			b.answers[i] = hasRefused
+		}
+	}
 	n.unset(LeaseTimer)
 	n.set(PhaseTimer, now+n.settings.Collect)
-	n.tellOthers(Lead{Members: b.members, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
+	n.tellOthers(Lead{Members: b.members, Kinds: b.kinds, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
 	n.answered(now, n.id, n.report())
 }
 
 // report says all that a leader needs to know of this node.
 func (n *Node) report() *Report {
-	return &Report{Node: n.id, Local: n.local, Holds: n.overloaded()}
+	return &Report{Node: n.id, Local: n.local, Holds: n.holding()}
 }
 
 // led acts on a node that says it is the leader now.
@@ -276,6 +366,9 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		return
 	}
 	wasMerging, held := b.phase == merging, b.held
+	if absorbed {
+		n.remember()
+	}
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	n.booking = booking{
@@ -283,6 +376,7 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		epoch:   m.Epoch,
 		leader:  m.From,
 		members: l.Members,
+		kinds:   l.Kinds,
 		tally:   l.Tally,
 	}
 	n.extendLease(now)
@@ -298,9 +392,19 @@ func (n *Node) reported(now time.Duration, m Message, r Report) {
 	}
 }
 
+// refused goes on without a member that says that it is none. It answers so to
+// Lead, or to Renew when it has given this leader up for lost.
 func (n *Node) refused(now time.Duration, m Message) {
-	if n.leads(m, collecting) {
+	b := &n.booking
+	switch {
+	case n.leads(m, collecting):
 		n.answered(now, m.From, nil)
+	case n.leads(m, applying):
+		n.giveUpActionsOf(now, m.From)
+	case n.leads(m, solving) && b.id.Initiator == m.From:
+		n.end(now, Lost)
+	case n.leads(m, solving) && slices.Contains(b.members, m.From):
+		n.leaveOut(now, m.From)
 	}
 }
 
@@ -329,6 +433,8 @@ func (n *Node) collected(now time.Duration) {
 	for i, a := range b.answers {
 		if a == hasReported {
 			present = append(present, b.members[i])
+		} else {
+			n.note(LeftOut, b.members[i])
 		}
 	}
 	switch {
@@ -336,23 +442,49 @@ func (n *Node) collected(now time.Duration) {
 		// The procedure is over, or it goes on without this node, which joined
 		// by an event that came late. Whoever ended it has said so.
 		n.tellOthers(Release{Outcome: Lost})
-		n.free()
+		n.free(now)
 	case len(present) < len(b.members):
 		b.members = present
+		b.target = min(b.target, max(len(b.members), n.settings.Minimum))
 		b.epoch++
 		n.lead(now, PartitionID{}, 0)
-	case !slices.ContainsFunc(b.reports, func(r Report) bool { return r.Holds }):
+	case !b.stillHolds():
 		n.end(now, Vanished)
-	case len(b.members) < n.settings.Minimum && !b.small && n.canGrow():
-		n.seek(now)
 	default:
-		n.solve(now)
+		n.weigh(now)
 	}
+}
+
+// weigh asks the solver, at the leader, unless it is clear that there is no
+// solution: the members' VMs ask for more than the members have together. Then
+// Growth times as many are wanted; to ask with one more node at a time costs
+// messages and solvers, and gains nothing.
+func (n *Node) weigh(now time.Duration) {
+	b := &n.booking
+	lack, short := b.lack()
+	grows := n.canGrow()
+	b.lacking = cluster.Resources{}
+	switch {
+	case short && grows && n.settings.Growth > 1:
+		n.note(Short, n.id)
+		b.tried = true
+		b.target = n.settings.Growth * len(b.members)
+		b.answers, b.reports = nil, nil
+		n.seek(now)
+		return
+	case short:
+		b.lacking = lack
+	}
+	if len(b.members) < b.target && !b.small && grows {
+		n.seek(now)
+		return
+	}
+	n.solve(now)
 }
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, outside := n.overlay.Next(n.booking.id.Initiator, n.id, n.booking.members)
+	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, nil)
 	return outside
 }
 
@@ -361,7 +493,7 @@ func (n *Node) solve(now time.Duration) {
 	b.phase, b.tried = solving, true
 	n.set(PhaseTimer, now+n.settings.SolveLimit)
 	n.set(RenewTimer, now+n.settings.Renew)
-	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Reports: b.reports})
+	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Kinds: b.kinds, Reports: b.reports})
 	b.answers, b.reports = nil, nil
 }
 
@@ -372,9 +504,15 @@ func (n *Node) solved(now time.Duration, s Solved) {
 		return
 	}
 	b.tally.Solves++
+	b.reasons = ""
 	n.unset(RenewTimer)
 	switch {
 	case !s.Found:
+		b.reasons = s.Reasons
+		b.target = len(b.members) + 1
+		if n.settings.Growth > 1 {
+			b.target = max(b.target, len(b.members)*5/4)
+		}
 		n.seek(now)
 	case len(s.Plan.Actions) == 0:
 		n.end(now, Vanished)
@@ -386,9 +524,9 @@ func (n *Node) solved(now time.Duration, s Solved) {
 // end ends the procedure that this node leads, and releases all members.
 func (n *Node) end(now time.Duration, o Outcome) {
 	b := &n.booking
-	r := Release{Outcome: o, Busy: b.busy}
+	r := Release{Outcome: o, Busy: b.busy, Lacking: b.lacking, Reasons: b.reasons}
 	n.tellOthers(r)
-	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Tally: b.tally})
+	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Kinds: b.kinds, Reasons: b.reasons, Tally: b.tally})
 	n.leave(now, r)
 }
 
@@ -401,34 +539,38 @@ func (n *Node) released(now time.Duration, m Message, r Release) {
 // leave frees the node after its procedure has ended. If it found no solution,
 // every member with an event of its own would find none either: they wait.
 func (n *Node) leave(now time.Duration, r Release) {
+	b := &n.booking
 	switch r.Outcome {
 	case Unsolvable:
-		if n.overloaded() {
-			n.backOff(now, r.Busy)
-		}
+		n.backOff(now, r.Busy)
+		n.lacking, n.lackingAt = r.Lacking, n.usage
 	case SolvedOutcome, Vanished:
-		n.backoff, n.retryAt = 0, 0
+		n.hurry()
 	case Lost:
-		if b := &n.booking; b.phase == member && b.id.Initiator == n.id {
-			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Tally: b.tally})
+		if b.phase == member && b.id.Initiator == n.id {
+			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 		}
-		if n.overloaded() {
-			n.backOff(now, true)
-		}
+		n.backOff(now, true)
 	case Aborted, MergedAway:
 	}
-	n.free()
+	if n.pending != 0 {
+		n.emit(Answered{Partition: b.id, Kinds: n.pending, Outcome: r.Outcome, Reasons: r.Reasons})
+		n.pending = 0
+	}
+	n.free(now)
 }
 
 // free ends the reservation, or makes it end with the last local migration.
-func (n *Node) free() {
+func (n *Node) free(now time.Duration) {
 	n.unset(LeaseTimer)
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	if n.busy() {
 		n.booking.over, n.booking.phase = true, member
+		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
+	n.remember()
 	n.booked = false
 	n.booking = booking{}
 }

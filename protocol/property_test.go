@@ -17,27 +17,29 @@ import (
 func settings(t *rapid.T) protocol.Settings {
 	s := protocol.Defaults()
 	s.Minimum = rapid.IntRange(1, 5).Draw(t, "minimum")
+	s.Growth = rapid.IntRange(1, 2).Draw(t, "growth")
 	s.ActionLimit = time.Duration(rapid.SampledFrom([]int{3, 300}).Draw(t, "action limit")) * time.Second
 	return s
 }
 
 // TestAnyOrderOfEvents lets a few nodes live through random loads, deliveries
-// in any order, lost and doubled messages, failed migrations and timers. The
-// world checks after each step that a migration starts only between nodes that
-// its partition holds at one epoch (I2), and that no node hosts more memory
-// than it has (I4). In the end, with no further fault, every procedure ends and
-// every node is free (L1).
+// in any order, lost and doubled messages, failed migrations, timers, crashes,
+// returns and cuts of the network; sometimes somebody tells them of it, rightly
+// or not. The world checks after each step that a migration starts only between
+// nodes that its partition holds at one epoch (I2), of a VM that is there and
+// nowhere else (I3), and that no node hosts more memory than it has (I4). In the
+// end, with no further fault, every procedure ends and every node is free (L1).
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := protocoltest.NewWorld(settings(t))
-		nodes := rapid.IntRange(2, 6).Draw(t, "nodes")
+		nodes := rapid.SampledFrom([]int{3, 4, 2, 5, 6}).Draw(t, "nodes")
 		vms := 0
 		for range nodes {
 			demands := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Resources {
-				return cluster.Of(cluster.Millicores(rapid.IntRange(0, 12).Draw(t, "cpu"))*100, cluster.GiB)
-			}), 0, 4).Draw(t, "demands")
+				return cluster.Of(cluster.Millicores(rapid.SampledFrom([]int{7, 3, 8, 5, 1, 10}).Draw(t, "cpu"))*100, cluster.GiB)
+			}), 1, 4).Draw(t, "demands")
 			vms += len(demands)
-			room := cluster.Bytes(len(demands) + rapid.IntRange(0, 2).Draw(t, "room"))
+			room := cluster.Bytes(len(demands) + rapid.SampledFrom([]int{2, 1, 0}).Draw(t, "room"))
 			w.AddNode(cluster.Of(2*cluster.Core, room*cluster.GiB), demands)
 		}
 		check := func(err error) {
@@ -60,13 +62,29 @@ func TestAnyOrderOfEvents(t *testing.T) {
 					check(w.Deliver(0))
 				}
 			},
+			"go on": func(t *rapid.T) { // whatever is under way
+				for range rapid.IntRange(1, 8).Draw(t, "steps") {
+					m, s := w.Messages(), w.Solves()
+					switch i := pick(m+s+w.Migrations(), "next"); {
+					case i < m:
+						check(w.Deliver(i))
+					case i < m+s:
+						check(w.Answer(i - m))
+					default:
+						check(w.Finish(i-m-s, !faulty || rapid.IntRange(0, 5).Draw(t, "fails") > 0))
+					}
+					if w.Quiet() {
+						return
+					}
+				}
+			},
 			"solve": func(*rapid.T) { check(w.Answer(pick(w.Solves(), "solver"))) },
 			"migrated": func(t *rapid.T) {
 				check(w.Finish(pick(w.Migrations(), "migration"), !faulty || rapid.Bool().Draw(t, "ok")))
 			},
 			"load": func(t *rapid.T) {
 				vm := pick(vms, "vm")
-				w.SetDemand(cluster.VMID(vm+1), cluster.Millicores(rapid.IntRange(0, 12).Draw(t, "cpu"))*100)
+				w.SetDemand(cluster.VMID(vm+1), cluster.Millicores(rapid.SampledFrom([]int{9, 1, 12, 5, 0, 20}).Draw(t, "cpu"))*100)
 			},
 			"lose": func(t *rapid.T) {
 				if !faulty {
@@ -86,11 +104,40 @@ func TestAnyOrderOfEvents(t *testing.T) {
 				}
 				w.Repeat(pick(w.Past(), "message"))
 			},
+			"crash": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if !faulty || !w.Alive(id) {
+					t.Skip("no faults, or down already")
+				}
+				check(w.Crash(id))
+			},
+			"return": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if w.Alive(id) {
+					t.Skip("it is not down")
+				}
+				check(w.Return(id))
+			},
+			"tell": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if !faulty {
+					t.Skip("no faults")
+				}
+				check(w.Tell(id, !w.Alive(id) || rapid.IntRange(0, 3).Draw(t, "wrong") == 0))
+			},
+			"cut": func(t *rapid.T) {
+				if !faulty {
+					t.Skip("no faults")
+				}
+				w.Cut([]cluster.NodeID{cluster.NodeID(pick(nodes, "node") + 1)})
+			},
+			"heal": func(*rapid.T) { w.Heal() },
 			"time passes": func(t *rapid.T) {
 				check(w.Advance(time.Duration(rapid.IntRange(1, 7000).Draw(t, "ms")) * time.Millisecond))
 			},
 		})
 		// From here on nothing goes wrong.
+		w.Heal()
 		for range 400 {
 			check(w.Run())
 			check(w.Advance(time.Second))
@@ -168,7 +215,7 @@ func TestPartitionsMergeUntilTheyHaveASolution(t *testing.T) {
 		size := rapid.SampledFrom([]struct{ partitions, nodes int }{{2, 4}, {3, 6}, {3, 9}, {4, 8}, {4, 12}}).Draw(t, "size")
 		first := rapid.Permutation([]int{0, 1, 2, 3}[:size.partitions]).Draw(t, "order of IDs")
 		smallest := protocol.Defaults()
-		smallest.Minimum = 1
+		smallest.Minimum, smallest.Growth = 1, 1
 		w := protocoltest.NewWorld(smallest)
 		for i := range size.nodes {
 			percents := []int{100}
