@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -134,6 +135,11 @@ func (e *encoder) resources(r cluster.Resources) {
 	}
 }
 
+func (e *encoder) path(p overlay.Path) {
+	e.count(len(p))
+	e.b = append(e.b, p...)
+}
+
 func (e *encoder) partition(p PartitionID) {
 	e.node(p.Initiator)
 	e.count(int(p.Sequence))
@@ -218,6 +224,7 @@ func (e *encoder) booking(b *booking) {
 	e.nodes(b.members)
 	e.b = append(e.b, byte(b.kinds))
 	e.count(b.target)
+	e.path(b.path)
 	e.resources(b.lacking)
 	e.flags(b.over, b.tried, b.small, b.asked, b.returned, b.busy)
 	e.numbers(b.orders)
@@ -350,6 +357,7 @@ func (e *encoder) event(v Event) {
 	e.b = append(e.b, byte(v.Kinds))
 	e.count(v.Target)
 	e.count(v.Round)
+	e.path(v.Path)
 	e.flags(v.Busy, v.Aside, v.Tried)
 	e.node(v.From)
 }

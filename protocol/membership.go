@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -22,11 +23,11 @@ func (n *Node) knownDead(id cluster.NodeID) bool {
 
 // next asks the overlay for the node after last, passing over the excluded and
 // those that are known to be gone.
-func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID) (cluster.NodeID, bool) {
+func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID, path overlay.Path) (cluster.NodeID, overlay.Path, bool) {
 	if len(n.dead) > 0 {
 		excluded = append(slices.Clip(excluded), n.dead...)
 	}
-	return n.overlay.Next(root, last, excluded)
+	return n.overlay.Next(root, last, excluded, path)
 }
 
 // live returns the number of nodes that may be alive.

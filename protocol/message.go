@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -93,6 +94,7 @@ type Event struct {
 	Aside bool
 	From  cluster.NodeID
 	Tally Tally
+	Path  overlay.Path // what the overlay tells itself at the next node
 }
 
 // Lead tells a member who leads it now. The answer is Report or Refuse.

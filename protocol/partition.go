@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -33,8 +34,9 @@ type booking struct {
 	members []cluster.NodeID // in the order in which they joined; never changed in place
 	kinds   Kinds            // of its events
 	tally   Tally
-	over    bool  // to be freed as soon as no local migration is under way
-	orders  []int // actions of the leader's plan that this node was ordered to start
+	path    overlay.Path // of the search, where it reached this node
+	over    bool         // to be freed as soon as no local migration is under way
+	orders  []int        // actions of the leader's plan that this node was ordered to start
 
 	phase    phase
 	answers  []answer          // while collecting: by position in members
@@ -108,7 +110,7 @@ func (n *Node) seek(now time.Duration) {
 	b.target = max(b.target, len(b.members)+1)
 	n.unset(PhaseTimer)
 	n.extendLease(now)
-	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally})
+	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally, Path: b.path})
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -116,9 +118,8 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.next(b.id.Initiator, e.resume(n.id), passOver); ok {
-		n.forward(next, b.id, b.epoch, e)
-	}
+	last := e.resume(n.id)
+	n.forward(last, passOver, b.id, b.epoch, e)
 }
 
 // leapfrog sends the event of another partition to the first out, the next
@@ -130,18 +131,16 @@ func (n *Node) leapfrog(m Message, e Event) {
 		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), exclude); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
-	}
+	last := e.resume(n.id)
+	n.forward(last, exclude, m.Partition, m.Epoch, e)
 }
 
 // passAhead sends an event on that knows more of the node's own partition than
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.next(m.Partition.Initiator, e.resume(n.id), passOver); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
-	}
+	last := e.resume(n.id)
+	n.forward(last, passOver, m.Partition, m.Epoch, e)
 }
 
 // resume puts an event that was taken off its way back on it, and returns the
@@ -155,7 +154,19 @@ func (e *Event) resume(at cluster.NodeID) cluster.NodeID {
 	return at
 }
 
-func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+// forward sends an event to the node that the overlay names after last,
+// passing over the excluded.
+func (n *Node) forward(last cluster.NodeID, excluded []cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+	next, path, ok := n.next(id.Initiator, last, excluded, e.Path)
+	if !ok {
+		return
+	}
+	e.Path = path
+	n.hand(next, id, epoch, e)
+}
+
+// hand sends an event to a node that the overlay was not asked for.
+func (n *Node) hand(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
 	e.Round++
 	e.Tally.Hops++
 	if e.Round%signEvery == 0 {
@@ -183,6 +194,7 @@ const slack = 8
 func (n *Node) event(now time.Duration, m Message, e Event) {
 	b := &n.booking
 	own := n.booked && b.id == m.Partition
+	n.overlay.Learn(e.Path)
 	switch {
 	case e.Round > 2*n.live()+slack:
 		// It wanders: its initiator is gone. Leases free its members.
@@ -222,6 +234,7 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		kinds:   e.Kinds,
 		target:  e.Target,
 		tally:   e.Tally,
+		path:    e.Path,
 	}
 	n.note(Joined, n.id)
 	if len(n.booking.members) < e.Target && n.canGrow() {
@@ -248,7 +261,7 @@ func (n *Node) wentRound(now time.Duration, m Message, e Event) {
 	n.note(CameRound, n.id)
 	n.tellOthers(Stuck{Leader: b.leader, Members: b.members, Tally: e.Tally})
 	if (e.Tried || len(e.Members) == 1) && e.Kinds != Of(Underload) {
-		e.State, e.Round, e.Target = CannotGrow, 0, 0
+		e.State, e.Round, e.Target, e.Path = CannotGrow, 0, 0, nil
 		n.pass(e)
 	} // else the leader first asks the solver about those that there are
 	n.cannotGrow(now)
@@ -471,7 +484,7 @@ func (n *Node) weigh(now time.Duration) {
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members)
+	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, nil)
 	return outside
 }
 

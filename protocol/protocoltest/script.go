@@ -20,6 +20,13 @@ import (
 //	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
 //	                 adds a node, or several alike, and its VMs
 //	overload node=1  the monitor of node 1 sees an overload
+//	drain node=1 [end]
+//	                 node 1 is to be emptied, or no longer
+//	underload node=1 node 1 could as well be empty
+//	place node=1 cpu=50 [memory=1GiB] [asleep]
+//	                 a VM that waits, or sleeps, on node 1 is to run
+//	rule name=apart kind=spread vms=(v1,v2) [nodes=(1,2)]
+//	                 adds a rule
 //	look             the monitors of all nodes look once
 //	deliver [from=1] [to=2] [type=event] [partition=e1.1] [epoch=2]
 //	        [count=3 | all] [nth=2] [copy]
@@ -70,6 +77,8 @@ func (w *World) command(d *command) error {
 			return err
 		}
 		return w.Step(id, protocol.Overloaded{})
+	case "drain", "underload", "place", "rule":
+		return w.eventCommand(d)
 	case "look":
 		return w.Look()
 	case "deliver", "drop":
@@ -371,7 +380,17 @@ func (w *World) state() {
 			}
 			w.log.WriteString(vmName(v.ID))
 		}
-		w.log.WriteString("]\n")
+		w.log.WriteString("]")
+		if h.draining {
+			w.log.WriteString(" draining")
+		}
+		if len(l.Waiting)+len(l.Sleeping) > 0 {
+			fmt.Fprintf(&w.log, " %d to be placed", len(l.Waiting)+len(l.Sleeping))
+		}
+		if l.Broken {
+			w.log.WriteString(" breaks a rule")
+		}
+		w.log.WriteString("\n")
 	}
 	fmt.Fprintf(&w.log, "%d migrations", w.moved)
 	if !w.Quiet() {
