@@ -46,7 +46,7 @@ var layers = []struct {
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
-	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
+	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input
