@@ -44,13 +44,16 @@ var layers = []struct {
 	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
+	{"hypervisor/emulated", []string{"cluster", "protocol", "sim"}, "a hypervisor does what it is told, whoever decides"},
+	{"wire", []string{"protocol"}, "what is said does not depend on how it travels"},
+	{"agent", []string{"cluster", "monitor", "overlay", "protocol", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
 	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector", "wire"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{
