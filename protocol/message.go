@@ -120,6 +120,10 @@ type Returned struct {
 	Busy  bool // as in Event
 }
 
+// Passing tells a leader that its event is still on its way. A node that passes
+// it on says so once in a while.
+type Passing struct{}
+
 // Renew keeps the members' leases alive.
 type Renew struct{}
 

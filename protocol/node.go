@@ -88,7 +88,8 @@ type Node struct {
 	local Local
 	usage cluster.Resources // of the VMs in local
 
-	sequence uint32 // of the last event raised here
+	dead     []cluster.NodeID // known to be gone, in ascending order; never changed in place
+	sequence uint32           // of the last event raised here
 	booked   bool
 	booking  booking // meaningful while booked
 
@@ -134,6 +135,13 @@ func (n *Node) Promised() (sum cluster.Resources) {
 	return sum
 }
 
+// Expects reports whether the node has promised room to a VM that is to come.
+// A hypervisor should let in no other: a node that was down since then has
+// forgotten its promise.
+func (n *Node) Expects(vm cluster.VMID) bool {
+	return slices.ContainsFunc(n.arrivals, func(a arrival) bool { return a.vm == vm })
+}
+
 // overloaded reports whether the VMs ask for more than the node has.
 func (n *Node) overloaded() bool { return !n.usage.Within(n.local.Capacity) }
 
@@ -173,6 +181,7 @@ func (n *Node) observe(local Local) {
 		n.backoff, n.retryAt = 0, 0
 	}
 	n.local, n.usage = local, usage
+	n.dropHalfCopies()
 }
 
 // backOff makes the node wait before it raises an event again: twice as long
@@ -207,6 +216,8 @@ func (n *Node) receive(now time.Duration, m Message) {
 		n.stuck(now, m, body)
 	case Returned:
 		n.cameBack(now, m, body)
+	case Passing:
+		n.passing(now, m)
 	case Renew:
 		n.renewed(now, m)
 	case Release:

@@ -107,7 +107,7 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.overlay.Next(b.id.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(b.id.Initiator, n.id, passOver); ok {
 		n.forward(next, b.id, b.epoch, e)
 	}
 }
@@ -124,7 +124,7 @@ func (n *Node) leapfrog(m Message, e Event) {
 	if e.Aside {
 		last, e.Aside = e.From, false
 	}
-	if next, ok := n.overlay.Next(m.Partition.Initiator, last, exclude); ok {
+	if next, ok := n.next(m.Partition.Initiator, last, exclude); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
 }
@@ -133,7 +133,7 @@ func (n *Node) leapfrog(m Message, e Event) {
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.overlay.Next(m.Partition.Initiator, n.id, passOver); ok {
+	if next, ok := n.next(m.Partition.Initiator, n.id, passOver); ok {
 		n.forward(next, m.Partition, m.Epoch, e)
 	}
 }
@@ -141,15 +141,33 @@ func (n *Node) passAhead(m Message, e Event) {
 func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
 	e.Round++
 	e.Tally.Hops++
+	if e.Round%signEvery == 0 {
+		n.sendAbout(e.Leader, id, epoch, Passing{})
+	}
 	n.sendAbout(to, id, epoch, e)
 }
+
+// signEvery is after how many hops an event gives its leader a sign of life. So
+// many must take less than a lease: with 5 s, hops may take 78 ms.
+const signEvery = 64
+
+// passing keeps the reservations alive, at the leader, while its event travels.
+func (n *Node) passing(now time.Duration, m Message) {
+	if n.leads(m, waiting) {
+		n.extendLease(now)
+		n.tellOthers(Renew{})
+	}
+}
+
+// slack is how many hops an event may make beyond two rounds of the live nodes.
+const slack = 8
 
 // event acts on an event that travels.
 func (n *Node) event(now time.Duration, m Message, e Event) {
 	b := &n.booking
 	own := n.booked && b.id == m.Partition
 	switch {
-	case e.Round > 2*n.overlay.Size()+8:
+	case e.Round > 2*n.live()+slack:
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
@@ -352,7 +370,7 @@ func (n *Node) collected(now time.Duration) {
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, outside := n.overlay.Next(n.booking.id.Initiator, n.id, n.booking.members)
+	_, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members)
 	return outside
 }
 

@@ -22,11 +22,12 @@ func settings(t *rapid.T) protocol.Settings {
 }
 
 // TestAnyOrderOfEvents lets a few nodes live through random loads, deliveries
-// in any order, lost and doubled messages, failed migrations and timers. The
-// world checks after each step that a migration starts only between nodes that
-// its partition holds at one epoch (I2), and that no node hosts more memory
-// than it has (I4). In the end, with no further fault, every procedure ends and
-// every node is free (L1).
+// in any order, lost and doubled messages, failed migrations, timers, crashes,
+// returns and cuts of the network; sometimes somebody tells them of it, rightly
+// or not. The world checks after each step that a migration starts only between
+// nodes that its partition holds at one epoch (I2), of a VM that is there and
+// nowhere else (I3), and that no node hosts more memory than it has (I4). In the
+// end, with no further fault, every procedure ends and every node is free (L1).
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := protocoltest.NewWorld(settings(t))
@@ -86,11 +87,40 @@ func TestAnyOrderOfEvents(t *testing.T) {
 				}
 				w.Repeat(pick(w.Past(), "message"))
 			},
+			"crash": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if !faulty || !w.Alive(id) {
+					t.Skip("no faults, or down already")
+				}
+				check(w.Crash(id))
+			},
+			"return": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if w.Alive(id) {
+					t.Skip("it is not down")
+				}
+				check(w.Return(id))
+			},
+			"tell": func(t *rapid.T) {
+				id := cluster.NodeID(pick(nodes, "node") + 1)
+				if !faulty {
+					t.Skip("no faults")
+				}
+				check(w.Tell(id, !w.Alive(id) || rapid.IntRange(0, 3).Draw(t, "wrong") == 0))
+			},
+			"cut": func(t *rapid.T) {
+				if !faulty {
+					t.Skip("no faults")
+				}
+				w.Cut([]cluster.NodeID{cluster.NodeID(pick(nodes, "node") + 1)})
+			},
+			"heal": func(*rapid.T) { w.Heal() },
 			"time passes": func(t *rapid.T) {
 				check(w.Advance(time.Duration(rapid.IntRange(1, 7000).Draw(t, "ms")) * time.Millisecond))
 			},
 		})
 		// From here on nothing goes wrong.
+		w.Heal()
 		for range 400 {
 			check(w.Run())
 			check(w.Advance(time.Second))

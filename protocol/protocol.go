@@ -80,6 +80,13 @@ type Migrated struct {
 	OK bool // the VM runs at its target; if not, it still runs here
 }
 
+// Up says that a node is there, for the first time or again.
+type Up struct{ Node cluster.NodeID }
+
+// Down says that a node is gone. What depends on it goes on at once instead of
+// after a wait; nothing but time is lost if this never comes, or is wrong.
+type Down struct{ Node cluster.NodeID }
+
 // TimerFired answers SetTimer.
 type TimerFired struct{ Timer Timer }
 
@@ -89,6 +96,8 @@ func (Received) input()   {}
 func (Solved) input()     {}
 func (Migrated) input()   {}
 func (TimerFired) input() {}
+func (Up) input()         {}
+func (Down) input()       {}
 
 // Output is something that the node asks for: one of the types below.
 type Output interface{ output() }
@@ -173,6 +182,10 @@ func (l Local) usage() (sum cluster.Resources) {
 // slice is valid until the next Step.
 func (n *Node) Step(now time.Duration, in Input) []Output {
 	n.out = n.out[:0]
+	if lease := &n.alarms[LeaseTimer]; lease.due != 0 && lease.due <= now {
+		lease.due = 0 // over, even if its timer comes late
+		n.leaseEnded(now)
+	}
 	switch in := in.(type) {
 	case Observed:
 		n.observe(in.Local)
@@ -186,6 +199,10 @@ func (n *Node) Step(now time.Duration, in Input) []Output {
 		n.migrated(in)
 	case TimerFired:
 		n.fired(now, in.Timer)
+	case Up:
+		n.up(in.Node)
+	case Down:
+		n.down(now, in.Node)
 	default:
 		panic(fmt.Sprintf("protocol: unknown input %T", in))
 	}

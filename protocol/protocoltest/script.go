@@ -29,6 +29,12 @@ import (
 //	load vm=v1 cpu=90
 //	advance by=2s    lets time go on and timers fire
 //	run [quiet]      does all that is under way, oldest first
+//	crash node=4     node 4 dies, and nobody is told
+//	return node=4    it starts again, empty
+//	down node=4      all nodes are told that node 4 is gone
+//	up node=4        all nodes are told that it is there
+//	cut nodes=(1,2)  cuts the network between these and the others
+//	heal             mends it
 //	state            prints who holds which node, and where the VMs are
 func (w *World) Execute(d *datadriven.TestData) (string, error) {
 	w.log.Reset()
@@ -84,6 +90,33 @@ func (w *World) command(d *datadriven.TestData) error {
 			w.log.Reset()
 		}
 		return err
+	case "crash", "return", "down", "up":
+		id, err := w.nodeArgument(d, "node")
+		if err != nil {
+			return err
+		}
+		switch d.Cmd {
+		case "crash":
+			return w.Crash(id)
+		case "return":
+			return w.Return(id)
+		}
+		return w.Tell(id, d.Cmd == "down")
+	case "cut":
+		a, _ := d.Arg("nodes")
+		var nodes []cluster.NodeID
+		for _, v := range a.Vals {
+			id, err := strconv.ParseUint(v, 10, 64)
+			if err != nil {
+				return err
+			}
+			nodes = append(nodes, cluster.NodeID(id))
+		}
+		w.Cut(nodes)
+		return nil
+	case "heal":
+		w.Heal()
+		return nil
 	case "state":
 		w.state()
 		return nil
@@ -188,6 +221,10 @@ func (w *World) state() {
 	for _, id := range w.ids {
 		h := w.hosts[id]
 		fmt.Fprintf(&w.log, "%d: ", id)
+		if h.crashed {
+			w.log.WriteString("down\n")
+			continue
+		}
 		if p, booked := h.node.Booked(); booked {
 			fmt.Fprintf(&w.log, "%v %v epoch=%d leader=%d", p, h.node.State(), h.node.Epoch(), h.node.Leader())
 		} else {

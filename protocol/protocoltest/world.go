@@ -22,6 +22,7 @@ import (
 // World is a few nodes, numbered from 1 along a ring, and what is under way.
 type World struct {
 	now        time.Duration
+	ring       *overlay.Ring
 	settings   protocol.Settings
 	ids        []cluster.NodeID
 	hosts      map[cluster.NodeID]*host
@@ -31,7 +32,8 @@ type World struct {
 	solves     []pending
 	migrations []migration
 	timers     []timer
-	past       []envelope // every message ever sent
+	past       []envelope              // every message ever sent
+	side       map[cluster.NodeID]bool // of a cut network; nil if it is whole
 	log        strings.Builder
 	moved      int
 }
@@ -40,6 +42,8 @@ type host struct {
 	node     *protocol.Node
 	capacity cluster.Resources
 	stale    bool // what it hosts has changed since it was told
+	crashed  bool
+	starts   uint32 // how often it has returned
 }
 
 type envelope struct {
@@ -55,6 +59,7 @@ type pending struct {
 type migration struct {
 	source cluster.NodeID
 	order  protocol.Migrate
+	broken bool // it can only fail: the target is gone, or the network is cut
 }
 
 type timer struct {
@@ -86,12 +91,21 @@ func (w *World) AddNode(capacity cluster.Resources, demands []cluster.Resources)
 
 // start makes the nodes, when the first step is about to be made.
 func (w *World) start() {
-	ring := overlay.NewRing(w.ids)
 	for _, id := range w.ids {
-		if h := w.hosts[id]; h.node == nil {
-			h.node = protocol.New(id, w.settings, ring, 1)
+		if w.hosts[id].node == nil {
+			w.spawn(id)
 		}
 	}
+}
+
+// spawn makes a node that knows nothing yet.
+func (w *World) spawn(id cluster.NodeID) {
+	if w.ring == nil {
+		w.ring = overlay.NewRing(w.ids)
+	}
+	h := w.hosts[id]
+	h.node = protocol.New(id, w.settings, w.ring, 1)
+	h.node.NumberFrom(h.starts<<16 + 1)
 }
 
 // Node returns a node, or nil if there is none with that number.
@@ -154,7 +168,7 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 			if err := w.fenced(id, out); err != nil {
 				return err
 			}
-			w.migrations = append(w.migrations, migration{id, out})
+			w.migrations = append(w.migrations, migration{id, out, !w.reaches(id, out.Target) || w.refused(out)})
 			w.hosts[out.Target].stale = true
 		case protocol.SetTimer:
 			w.timers = append(w.timers, timer{id, out})
@@ -164,10 +178,20 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 	return w.check()
 }
 
-// fenced checks invariant I2 when a migration starts: source and target are
-// held by its partition, at one epoch.
+// fenced checks invariants I2 and I3 when a migration starts: source and target are
+// held by its partition, at one epoch; the VM is at the source and not on its
+// way yet.
 func (w *World) fenced(source cluster.NodeID, m protocol.Migrate) error {
 	from, to := w.hosts[source].node, w.hosts[m.Target].node
+	if w.place[m.VM-1] != source {
+		return fmt.Errorf("%s is to move from %d to %d, and is on %d", vmName(m.VM), source, m.Target, w.place[m.VM-1])
+	}
+	if slices.ContainsFunc(w.migrations, func(o migration) bool { return o.order.VM == m.VM }) {
+		return fmt.Errorf("%s is to move from %d to %d, and is on its way already", vmName(m.VM), source, m.Target)
+	}
+	if w.refused(m) {
+		to = from
+	}
 	for _, n := range []*protocol.Node{from, to} {
 		if id, booked := n.Booked(); !booked || id != m.Partition || n.Epoch() != from.Epoch() {
 			return fmt.Errorf("%s moves from %d to %d for %v, which does not hold both at one epoch", vmName(m.VM), source, m.Target, m.Partition)
@@ -176,12 +200,22 @@ func (w *World) fenced(source cluster.NodeID, m protocol.Migrate) error {
 	return nil
 }
 
+// refused reports whether the target's hypervisor lets a VM not in: it is down,
+// or was since it promised room, so that nobody there expects the VM.
+func (w *World) refused(m protocol.Migrate) bool {
+	h := w.hosts[m.Target]
+	return h.crashed || h.starts > 0 && !h.node.Expects(m.VM)
+}
+
 // check holds the invariants that concern the state between two steps: a node
 // has room for the VMs that it hosts and for those on their way to it, and has
 // promised it to them (I4); and it is not free while they are.
 func (w *World) check() error {
 	for _, id := range w.ids {
 		h := w.hosts[id]
+		if h.crashed {
+			continue
+		}
 		var memory cluster.Bytes
 		for i, v := range w.vms {
 			if w.place[i] == id {
@@ -190,10 +224,10 @@ func (w *World) check() error {
 		}
 		var coming cluster.Bytes
 		for _, m := range w.migrations {
-			if m.order.Target == id {
+			if m.order.Target == id && !m.broken {
 				coming += w.vms[m.order.VM-1].Demand.Memory()
 			}
-			if _, booked := h.node.Booked(); !booked && (m.order.Target == id || m.source == id) {
+			if _, booked := h.node.Booked(); !booked && (m.order.Target == id && !m.broken || m.source == id) {
 				return fmt.Errorf("%s moves from %d to %d, and node %d is free", vmName(m.order.VM), m.source, m.order.Target, id)
 			}
 		}
@@ -212,12 +246,12 @@ func (w *World) Quiet() bool {
 	return len(w.messages) == 0 && len(w.solves) == 0 && len(w.migrations) == 0
 }
 
-// Free reports whether no node is booked.
+// Free reports whether no node that is alive is booked.
 func (w *World) Free() bool {
 	w.start()
 	return !slices.ContainsFunc(w.ids, func(id cluster.NodeID) bool {
 		_, booked := w.hosts[id].node.Booked()
-		return booked
+		return booked && !w.hosts[id].crashed
 	})
 }
 
@@ -233,19 +267,21 @@ func (w *World) Migrations() int { return len(w.migrations) }
 // Moved returns how many migrations have been done.
 func (w *World) Moved() int { return w.moved }
 
-// Viable reports whether no node is overloaded.
+// Viable reports whether no node that is alive is overloaded.
 func (w *World) Viable() bool {
 	return !slices.ContainsFunc(w.ids, func(id cluster.NodeID) bool {
 		l := w.local(id)
-		return !w.usage(l).Within(l.Capacity)
+		return !w.hosts[id].crashed && !w.usage(l).Within(l.Capacity)
 	})
 }
 
-// Solvable reports whether all nodes together could be made viable.
+// Solvable reports whether all nodes that are alive could be made viable together.
 func (w *World) Solvable() bool {
-	reports := make([]protocol.Report, len(w.ids))
-	for i, id := range w.ids {
-		reports[i] = protocol.Report{Node: id, Local: w.local(id)}
+	var reports []protocol.Report
+	for _, id := range w.ids {
+		if !w.hosts[id].crashed {
+			reports = append(reports, protocol.Report{Node: id, Local: w.local(id)})
+		}
 	}
 	return strategy.Decide(reports, budget).Found
 }
@@ -279,10 +315,15 @@ func (w *World) Past() int { return len(w.past) }
 // Repeat puts a copy of a message that was once sent at the end of the queue.
 func (w *World) Repeat(i int) { w.messages = append(w.messages, w.past[i]) }
 
-// Deliver hands over the message at a position of the queue.
+// Deliver hands over the message at a position of the queue. It gets lost if the
+// node is down, or the network between is cut.
 func (w *World) Deliver(i int) error {
 	e := w.messages[i]
 	w.messages = slices.Delete(w.messages, i, i+1)
+	if !w.reaches(e.message.From, e.to) {
+		fmt.Fprintf(&w.log, "lost %s\n", w.describeMessage(e.to, e.message))
+		return nil
+	}
 	fmt.Fprintf(&w.log, "%d: receive %s\n", e.to, w.describeMessage(e.to, e.message))
 	return w.Step(e.to, protocol.Received{Message: e.message})
 }
@@ -306,11 +347,12 @@ func (w *World) Answer(i int) error {
 	return w.Step(p.node, protocol.Solved{Partition: p.solve.Partition, Epoch: p.solve.Epoch, Found: d.Found, Plan: d.Plan})
 }
 
-// Finish ends the migration at a position.
+// Finish ends the migration at a position, well unless it is broken.
 func (w *World) Finish(i int, ok bool) error {
 	m := w.migrations[i]
 	w.migrations = slices.Delete(w.migrations, i, i+1)
 	verb := "arrived at"
+	ok = ok && !m.broken
 	if ok {
 		w.place[m.order.VM-1] = m.order.Target
 		w.hosts[m.source].stale, w.hosts[m.order.Target].stale = true, true
@@ -350,7 +392,7 @@ func (w *World) Advance(by time.Duration) error {
 // Look lets the monitor of every node look once, in order.
 func (w *World) Look() error {
 	for _, id := range w.ids {
-		if l := w.local(id); !w.usage(l).Within(l.Capacity) {
+		if l := w.local(id); !w.hosts[id].crashed && !w.usage(l).Within(l.Capacity) {
 			if err := w.Step(id, protocol.Overloaded{}); err != nil {
 				return err
 			}

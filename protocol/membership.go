@@ -1,0 +1,122 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
+)
+
+// NumberFrom makes the node number its procedures from first on. A node that
+// returns after a crash remembers nothing, and must yet not use a number again:
+// its driver counts how often it has started, and leaves each start a range of
+// numbers, as in NumberFrom(starts << 16).
+func (n *Node) NumberFrom(first uint32) { n.sequence = max(n.sequence, first-1) }
+
+// knownDead reports whether the driver has said that a node is gone.
+func (n *Node) knownDead(id cluster.NodeID) bool {
+	_, dead := slices.BinarySearch(n.dead, id)
+	return dead
+}
+
+// next asks the overlay for the node after last, passing over the excluded and
+// those that are known to be gone.
+func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID) (cluster.NodeID, bool) {
+	if len(n.dead) > 0 {
+		excluded = append(slices.Clip(excluded), n.dead...)
+	}
+	return n.overlay.Next(root, last, excluded)
+}
+
+// live returns the number of nodes that may be alive.
+func (n *Node) live() int { return max(n.overlay.Size()-len(n.dead), 1) }
+
+// up takes the word that a node is there, for the first time or again.
+func (n *Node) up(id cluster.NodeID) {
+	n.backoff, n.retryAt = 0, 0
+	if i, dead := slices.BinarySearch(n.dead, id); dead {
+		n.dead = slices.Delete(slices.Clone(n.dead), i, i+1)
+	}
+}
+
+// down takes the word that a node is gone. What this node waits for from it
+// will not come. That it is gone may be wrong: then it is left out, and its
+// messages are refused like any that come late.
+func (n *Node) down(now time.Duration, id cluster.NodeID) {
+	i, dead := slices.BinarySearch(n.dead, id)
+	if dead || id == n.id {
+		return
+	}
+	n.dead = slices.Insert(slices.Clone(n.dead), i, id)
+	n.backoff, n.retryAt = 0, 0
+	for i := len(n.departures) - 1; i >= 0; i-- {
+		if d := n.departures[i]; d.target == id && !d.running {
+			n.departed(i, false)
+		}
+	}
+	n.dropHalfCopies()
+	b := &n.booking
+	switch {
+	case !n.booked || b.over:
+	case b.phase == applying && (b.id.Initiator == id || slices.Contains(b.members, id)):
+		n.giveUpActionsOf(now, id)
+	case b.phase == member && b.leader == id:
+		n.leave(now, Release{Outcome: Lost})
+	case b.phase == member:
+	case b.id.Initiator == id: // the event is gone with it
+		n.end(now, Lost)
+	case slices.Contains(b.members, id):
+		n.leaveOut(now, id)
+	case b.phase == merging && b.held.Body.(Event).Leader == id:
+		n.declined(now)
+	}
+}
+
+// leaveOut goes on without a member, at the leader. Unless the members are
+// reporting just now, they do so again, without it.
+func (n *Node) leaveOut(now time.Duration, id cluster.NodeID) {
+	b := &n.booking
+	if b.phase == collecting {
+		b.answers[slices.Index(b.members, id)] = hasRefused
+		if !slices.Contains(b.answers, noAnswer) {
+			n.collected(now)
+		}
+		return
+	}
+	held := b.held
+	wasMerging := b.phase == merging
+	b.members = without(b.members, id)
+	b.epoch++
+	b.held = Message{}
+	n.unset(RenewTimer)
+	if wasMerging {
+		n.leapfrog(held, held.Body.(Event)) // it travels on; an answer comes too late
+	}
+	n.lead(now, PartitionID{}, 0)
+}
+
+// giveUpActionsOf gives up the plan of which a node that is gone was a part.
+// The actions under way between others are awaited.
+func (n *Node) giveUpActionsOf(now time.Duration, id cluster.NodeID) {
+	b := &n.booking
+	for i, a := range b.runner.Plan().Actions {
+		if (a.Source == id || a.Target == id) && b.runner.State(i) == plan.Running {
+			b.runner.Failed(i)
+		}
+	}
+	b.runner.Abort()
+	n.dispatch(now)
+}
+
+// dropHalfCopies takes promises back that were made to nodes that are gone,
+// unless the hypervisor says that the VM is still on its way.
+func (n *Node) dropHalfCopies() {
+	if len(n.dead) == 0 || len(n.arrivals) == 0 {
+		return
+	}
+	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
+		return n.knownDead(a.source) && !slices.Contains(n.local.Incoming, a.vm)
+	})
+	n.freeIfOver()
+}
