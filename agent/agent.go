@@ -41,6 +41,22 @@ type Peers interface {
 	Send(to cluster.NodeID, m protocol.Message)
 	// Inbox is where messages arrive.
 	Inbox() <-chan protocol.Message
+	// Members is where word arrives of nodes that are there or gone.
+	Members() <-chan Presence
+}
+
+// Presence is the word that a node is there, for the first time or again, or
+// that it is gone. Nothing but time is lost if it is wrong.
+type Presence struct {
+	Node cluster.NodeID
+	Up   bool
+}
+
+func (p Presence) input() protocol.Input {
+	if p.Up {
+		return protocol.Up{Node: p.Node}
+	}
+	return protocol.Down{Node: p.Node}
 }
 
 // Settings of an agent.
@@ -51,6 +67,10 @@ type Settings struct {
 	Budget   int    // of the solver, in search steps; 0 means strategy.DefaultBudget
 	Seed     uint64 // of the node's back-off
 	Members  []cluster.NodeID
+	// Starts is how often the agent has started, this time included. The node
+	// remembers nothing of the times before, and must not use the numbers of its
+	// procedures again.
+	Starts uint32
 }
 
 // Agent drives one node. Run does the work.
@@ -103,7 +123,9 @@ func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
 // newNode returns the node of an agent with these settings. A recorded one is
 // replayed with the same.
 func newNode(s Settings) *protocol.Node {
-	return protocol.New(s.ID, s.Protocol, overlay.NewRing(s.Members), s.Seed)
+	n := protocol.New(s.ID, s.Protocol, overlay.NewRing(s.Members), s.Seed)
+	n.NumberFrom(s.Starts << 16)
+	return n
 }
 
 // Run drives the node until the context ends. It then takes the host out of
@@ -134,6 +156,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			return a.close()
 		case m := <-a.peers.Inbox():
 			a.step(work, protocol.Received{Message: m})
+		case p := <-a.peers.Members():
+			a.step(work, p.input())
 		case in := <-a.inputs:
 			a.step(work, in)
 		case <-a.alarm.C:

@@ -38,11 +38,12 @@ func kindOf(v any) string { return strings.ToLower(reflect.TypeOf(v).Name()) }
 var bodies = kindsOf(
 	protocol.Event{}, protocol.Lead{}, protocol.Report{}, protocol.Refuse{}, protocol.Stuck{}, protocol.Returned{},
 	protocol.Renew{}, protocol.Release{}, protocol.Merge{}, protocol.Merged{}, protocol.Order{}, protocol.Done{},
-	protocol.Admit{}, protocol.Admitted{}, protocol.Settled{}, protocol.Ask{}, protocol.Moving{},
+	protocol.Admit{}, protocol.Admitted{}, protocol.Settled{}, protocol.Ask{}, protocol.Moving{}, protocol.Passing{},
 )
 
 var inputs = kindsOf(
 	protocol.Observed{}, protocol.Overloaded{}, protocol.Received{}, protocol.Solved{}, protocol.Migrated{}, protocol.TimerFired{},
+	protocol.Up{}, protocol.Down{},
 )
 
 // Encoded is a value and its type. For a message the type is that of its body;
