@@ -46,6 +46,8 @@ var layers = []struct {
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
 	{"hypervisor/emulated", []string{"cluster", "protocol", "sim"}, "a hypervisor does what it is told, whoever decides"},
 	{"wire", []string{"protocol"}, "what is said does not depend on how it travels"},
+	{"membership", []string{"cluster"}, "who is there does not depend on what they do"},
+	{"transport", []string{"cluster", "membership", "protocol", "wire"}, "it carries what agents say, and decides nothing"},
 	{"agent", []string{"cluster", "monitor", "overlay", "protocol", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "strategy"}, "tests of the protocol run without the simulator"},
 	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
@@ -53,7 +55,7 @@ var layers = []struct {
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector", "wire"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector", "wire", "membership"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

@@ -41,22 +41,9 @@ type Peers interface {
 	Send(to cluster.NodeID, m protocol.Message)
 	// Inbox is where messages arrive.
 	Inbox() <-chan protocol.Message
-	// Members is where word arrives of nodes that are there or gone.
-	Members() <-chan Presence
-}
-
-// Presence is the word that a node is there, for the first time or again, or
-// that it is gone. Nothing but time is lost if it is wrong.
-type Presence struct {
-	Node cluster.NodeID
-	Up   bool
-}
-
-func (p Presence) input() protocol.Input {
-	if p.Up {
-		return protocol.Up{Node: p.Node}
-	}
-	return protocol.Down{Node: p.Node}
+	// Members is where word arrives of nodes that are there, protocol.Up, and of
+	// those that are gone, protocol.Down.
+	Members() <-chan protocol.Input
 }
 
 // Settings of an agent.
@@ -156,8 +143,8 @@ func (a *Agent) Run(ctx context.Context) error {
 			return a.close()
 		case m := <-a.peers.Inbox():
 			a.step(work, protocol.Received{Message: m})
-		case p := <-a.peers.Members():
-			a.step(work, p.input())
+		case in := <-a.peers.Members():
+			a.step(work, in)
 		case in := <-a.inputs:
 			a.step(work, in)
 		case <-a.alarm.C:

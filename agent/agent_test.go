@@ -39,7 +39,7 @@ func (p port) Send(to cluster.NodeID, m protocol.Message) {
 
 func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id] }
 
-func (p port) Members() <-chan agent.Presence { return nil }
+func (p port) Members() <-chan protocol.Input { return nil }
 
 // rack is a few agents on one emulated data centre.
 type rack struct {
