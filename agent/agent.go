@@ -13,6 +13,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -115,6 +116,10 @@ func newNode(s Settings) *protocol.Node {
 	return n
 }
 
+// ErrCrash, as the cause of the end of a context, ends an agent at once, as if
+// its process were killed.
+var ErrCrash = errors.New("the agent has crashed")
+
 // Run drives the node until the context ends. It then takes the host out of
 // the procedures that it is in: it starts none, and waits until it is free, as
 // long as leases last.
@@ -133,6 +138,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-done:
+			if errors.Is(context.Cause(ctx), ErrCrash) {
+				return a.close()
+			}
 			a.log.Info("leaving")
 			patience := time.NewTimer(a.patience())
 			defer patience.Stop()

@@ -93,6 +93,7 @@ func (m *Mesh) Run(ctx context.Context) error {
 	under.Go(func() { failed <- m.network.gate.run(ctx, m.network.serve) })
 	tick := time.NewTicker(m.settings.Membership.Period / 2)
 	defer tick.Stop()
+	m.do(m.detector.Tick(0)) // it joins at once
 	for {
 		select {
 		case <-ctx.Done():

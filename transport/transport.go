@@ -64,6 +64,14 @@ type Counts struct {
 	Refused                  int64 // frames received that made no sense
 }
 
+// Plus returns the sum of two counts.
+func (c Counts) Plus(o Counts) Counts {
+	return Counts{
+		Sent: c.Sent + o.Sent, Received: c.Received + o.Received, SentBytes: c.SentBytes + o.SentBytes,
+		ReceivedBytes: c.ReceivedBytes + o.ReceivedBytes, Dropped: c.Dropped + o.Dropped, Refused: c.Refused + o.Refused,
+	}
+}
+
 // counters are Counts that count.
 type counters struct{ sent, received, sentBytes, receivedBytes, dropped, refused atomic.Int64 }
 
