@@ -31,7 +31,7 @@ import (
 // Strategies are the names of the schedulers that can be compared, and Usual
 // those that are if nothing else is said.
 var (
-	Strategies = []string{"none", "centralized", "ffd", "dvms"}
+	Strategies = []string{"none", "centralized", "ffd", "dvms", "dvms-spiral"}
 	Usual      = []string{"none", "centralized", "dvms"}
 )
 
@@ -98,8 +98,9 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 	return Stats{Partial: partial, Events: w.sim.Events()}, nil
 }
 
-// siteOf is the site of a host. All hosts stand in one.
-func siteOf(sim.HostID) string { return "" }
+// repairs reports whether a strategy is DVMS, on whatever overlay: hosts look
+// at themselves.
+func repairs(strategy string) bool { return strategy == "dvms" || strategy == "dvms-spiral" }
 
 func hostName(i int) string { return fmt.Sprintf("node%d", i) }
 

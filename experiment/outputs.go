@@ -18,7 +18,8 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		switch out := out.(type) {
 		case protocol.Send:
 			w.messages++
-			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.latency)
+			w.bytes += sizeOf(out.Message)
+			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
@@ -86,7 +87,7 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 	vm, target, now := sim.VMID(m.VM), sim.HostID(m.Target), w.now()
 	record := &trace.Migration{
 		At: now, VM: w.vms[vm].Name, From: hostName(node), To: hostName(int(target)),
-		FromSite: siteOf(sim.HostID(node)), ToSite: siteOf(target),
+		FromSite: w.geography.name(node), ToSite: w.geography.name(int(target)),
 		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
 	}
 	err := w.sim.Migrate(vm, target, w.spec.Scenario.Settings.policy(), func(done sim.Migration) {
@@ -185,6 +186,6 @@ func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *p
 	}
 	w.sink.Record(trace.Partition{
 		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
-		Members: members, Sites: 1, Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
+		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dvms-project/dvms/experiment/injector"
 	"github.com/dvms-project/dvms/internal/settings"
 	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/strategy"
@@ -24,6 +25,8 @@ import (
 type Scenario struct {
 	Name       string   `yaml:"name"`
 	Hosts      Hosts    `yaml:"hosts"`
+	Sites      []Site   `yaml:"sites"` // in which the hosts stand, in this order; none for a single one
+	Links      []Link   `yaml:"links"` // between each two sites
 	VMs        VMs      `yaml:"vms"`
 	Workload   Workload `yaml:"workload"`
 	Strategies []string `yaml:"strategies"`
@@ -72,10 +75,11 @@ type Workload struct {
 
 // Settings are those of the models and of the strategies.
 type Settings struct {
-	Latency     Duration            `yaml:"latency"` // of a message between two nodes
+	Latency     Duration            `yaml:"latency"` // of a message between two nodes; sites have round trips instead
 	Sample      Duration            `yaml:"sample"`  // between two records of the load
 	Monitor     MonitorSettings     `yaml:"monitor"`
 	Protocol    ProtocolSettings    `yaml:"protocol"`
+	Overlay     OverlaySettings     `yaml:"overlay"`
 	Centralized CentralizedSettings `yaml:"centralized"`
 	Solver      SolverSettings      `yaml:"solver"`
 	Network     NetworkSettings     `yaml:"network"`
@@ -99,6 +103,17 @@ type ProtocolSettings struct {
 	BackoffMax  Duration `yaml:"backoff_max"`
 	Concurrent  int      `yaml:"concurrent"`
 	Minimum     int      `yaml:"minimum"`
+}
+
+// OverlaySettings are those of the spiral in package overlay.
+type OverlaySettings struct {
+	View   int           `yaml:"view"`
+	Far    int           `yaml:"far"`
+	Spiral int           `yaml:"spiral"`
+	Gossip Duration      `yaml:"gossip"`
+	Step   Duration      `yaml:"step"`
+	Sample int           `yaml:"sample"`
+	Volume cluster.Bytes `yaml:"volume"`
 }
 
 // CentralizedSettings are those of the strategies on a service node.
@@ -146,6 +161,7 @@ type MigrationSettings struct {
 // field [1] on 64 hosts.
 func Default() Scenario {
 	p, c := protocol.Defaults(), strategy.CentralizedDefaults()
+	o := overlay.SpiralDefaults()
 	law := injector.Reference()
 	return Scenario{
 		Name: "reference",
@@ -166,6 +182,7 @@ func Default() Scenario {
 				Duration(p.Lease), Duration(p.Renew), Duration(p.Collect), Duration(p.SolveLimit),
 				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum,
 			},
+			Overlay:     OverlaySettings{o.View, o.Far, o.Spiral, Duration(o.Gossip), Duration(o.Step), o.Sample, o.Volume},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
 			Solver:      SolverSettings{Budget: 10_000, Step: Duration(time.Microsecond)},
 			Network:     NetworkSettings{"lv08", Duration(50 * time.Microsecond)},
@@ -191,8 +208,8 @@ func defaultClasses() []Class {
 type KeyError = settings.KeyError
 
 // Parse reads a scenario. What the file does not say is as in Default, but for
-// the name, which is the file's, and the usable cores, which are all if the
-// file says how many there are. Errors are of type *KeyError.
+// the name, which is the file's, the usable cores, which are all if the file
+// says how many there are, and the number of hosts, which is that of the sites. Errors are of type *KeyError.
 func Parse(file string, data []byte) (Scenario, error) {
 	s := Default()
 	s.Name = settings.Stem(file)
@@ -202,6 +219,9 @@ func Parse(file string, data []byte) (Scenario, error) {
 	}
 	if s.from.Has("hosts.cores") && !s.from.Has("hosts.usable") {
 		s.Hosts.Usable = 0
+	}
+	if len(s.Sites) > 0 && !s.from.Has("hosts.count") {
+		s.Hosts.Count = s.sitesHosts()
 	}
 	return s, s.Validate()
 }
@@ -214,7 +234,7 @@ func (s *Scenario) WrongTraces(err error) error {
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
 	for _, part := range []func() error{
-		s.validateName, s.validateHosts, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
+		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
 	} {
 		if err := part(); err != nil {
 			return s.from.Locate(err)
@@ -401,6 +421,8 @@ func (s *Scenario) validateSettings() error {
 		{"protocol.action_limit", p.ActionLimit, 1, maxDuration},
 		{"protocol.backoff_min", p.BackoffMin, 1, maxDuration},
 		{"protocol.backoff_max", p.BackoffMax, 1, maxDuration},
+		{"overlay.gossip", set.Overlay.Gossip, 10 * minPeriod, maxDuration},
+		{"overlay.step", set.Overlay.Step, 0, maxDuration},
 		{"centralized.period", c.Period, minPeriod, maxDuration},
 		{"centralized.collect", c.Collect, 1, maxDuration},
 		{"solver.step", set.Solver.Step, 0, maxStep},
@@ -442,12 +464,15 @@ func (s *Scenario) validateSettings() error {
 		key     string
 		collect Duration
 	}{{"protocol", set.Protocol.Collect}, {"centralized", set.Centralized.Collect}} {
-		if c.collect > 0 && c.collect <= 2*set.Latency {
-			return settings.Wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, set.Latency)
+		if trip := s.longestTrip(); c.collect > 0 && c.collect <= 2*trip {
+			return settings.Wrong("settings."+c.key+".collect", "%v is too short for an answer: a message takes %v each way", c.collect, trip)
 		}
 	}
 	if err := set.protocol().Validate(); err != nil {
 		return settingsError("settings.protocol.", err)
+	}
+	if err := set.overlay().Validate(); err != nil {
+		return settingsError("settings.overlay.", err)
 	}
 	if err := set.centralized().Validate(); err != nil {
 		return settingsError("settings.centralized.", err)
@@ -473,6 +498,11 @@ func (s Settings) protocol() protocol.Settings {
 		SolveLimit: time.Duration(p.SolveLimit), ActionLimit: time.Duration(p.ActionLimit),
 		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent, Minimum: p.Minimum,
 	}
+}
+
+func (s Settings) overlay() overlay.SpiralSettings {
+	o := s.Overlay
+	return overlay.SpiralSettings{View: o.View, Far: o.Far, Spiral: o.Spiral, Gossip: time.Duration(o.Gossip), Step: time.Duration(o.Step), Sample: o.Sample, Volume: o.Volume}
 }
 
 func (s Settings) centralized() strategy.CentralizedSettings {

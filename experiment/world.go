@@ -45,10 +45,12 @@ type world struct {
 	central    procedure                     // the run of a scheduler without partitions
 	moving     map[sim.VMID]*trace.Migration // those under way
 
-	latency  time.Duration
-	messages int
-	changed  int
-	migrated int
+	geography *geography
+	gossip    gossip
+	messages  int
+	bytes     int // of these messages
+	changed   int
+	migrated  int
 }
 
 // hostState is what the run keeps of each host beside the simulation.
@@ -122,7 +124,7 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	w := &world{
 		spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
-		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, latency: time.Duration(s.Settings.Latency),
+		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
 	set := s.Settings.sim()
 	set.Check = spec.Check
@@ -147,7 +149,8 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	if decide, ok := services[spec.Strategy]; ok {
 		w.decide = decide
 	}
-	w.machines, err = machines(spec, nodes)
+	w.gossip = newGossip(spec, nodes)
+	w.machines, err = machines(spec, nodes, w.gossip.overlays)
 	return w, err
 }
 
@@ -155,7 +158,6 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 // Work is counted in millicore-seconds.
 func (w *world) furnish(nodes []cluster.Node, p population) error {
 	s := &w.spec.Scenario
-	star := sim.NewStar()
 	for _, n := range nodes {
 		all := cluster.Millicores(s.Hosts.Cores) * cluster.Core
 		h, err := w.sim.AddHost(sim.HostSpec{
@@ -165,14 +167,23 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 		if err != nil {
 			return err
 		}
-		link := sim.LinkSpec{Name: n.Name, Bandwidth: sim.Bandwidth(s.Hosts.Network), Latency: sim.Of(time.Duration(s.Settings.Network.Latency))}
+		link := sim.LinkSpec{Name: n.Name, Bandwidth: sim.Bandwidth(s.Hosts.Network)}
+		if len(s.Sites) == 0 {
+			link.Latency = sim.Of(time.Duration(s.Settings.Network.Latency))
+		}
 		up, down, err := w.sim.AddDuplex(link)
 		if err != nil {
 			return err
 		}
-		star.Connect(h, up, down)
+		w.geography.Connect(h, up, down)
 	}
-	w.sim.SetRouter(star)
+	if err := w.geography.connect(s, w.sim); err != nil {
+		return err
+	}
+	w.sim.SetRouter(w.geography)
+	if len(s.Sites) > 0 {
+		w.sim.SetRouter(farGeography{w.geography})
+	}
 	for i, v := range p.vms {
 		w.asked = append(w.asked, v.Demand.CPU())
 		working := sim.Bytes(float64(s.Settings.Migration.WorkingSet) / 100 * float64(v.Demand.Memory()))
@@ -197,11 +208,10 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 var services = map[string]strategy.Decider{"centralized": strategy.Decide, "ffd": strategy.ConsolidateFFD}
 
 // machines returns what the strategy runs on each node.
-func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
-	names := make([]string, len(nodes))
+func machines(spec Spec, nodes []cluster.Node, overlays []overlay.Overlay) ([]strategy.Machine, error) {
 	ids := make([]cluster.NodeID, len(nodes))
 	for i, n := range nodes {
-		names[i], ids[i] = n.Name, n.ID
+		ids[i] = n.ID
 	}
 	var all []strategy.Machine
 	switch spec.Strategy {
@@ -212,10 +222,9 @@ func machines(spec Spec, nodes []cluster.Node) ([]strategy.Machine, error) {
 		}
 		service := cluster.NodeID(len(nodes))
 		all = append(all, strategy.NewCentralized(service, ids, spec.Scenario.Settings.centralized()))
-	case "dvms":
-		ring := overlay.HashedRing(names)
-		for _, id := range ids {
-			all = append(all, protocol.New(id, spec.Scenario.Settings.protocol(), ring, spec.Seed))
+	case "dvms", "dvms-spiral":
+		for i, id := range ids {
+			all = append(all, protocol.New(id, spec.Scenario.Settings.protocol(), overlays[i], spec.Seed))
 		}
 	default:
 		return nil, &KeyError{Key: "strategies", Err: fmt.Errorf("%q is not a strategy", spec.Strategy)}
@@ -232,7 +241,7 @@ func (w *world) start() {
 	}
 	w.sink.Record(trace.Header{
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
-		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: 1, VMs: len(w.vms), Duration: time.Duration(s.Duration),
+		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: len(w.geography.names), VMs: len(w.vms), Duration: time.Duration(s.Duration),
 	})
 	w.sim.OnChange(w.hostChanged)
 	for h := range w.hosts {
@@ -240,6 +249,7 @@ func (w *world) start() {
 	}
 	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
+	w.startGossip()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
@@ -316,7 +326,7 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	if !h.looking && w.spec.Strategy == "dvms" && !asked.Within(h.usable) {
+	if !h.looking && repairs(w.spec.Strategy) && !asked.Within(h.usable) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -411,6 +421,7 @@ func (w *world) finish(partial bool) {
 	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
+	w.recordPlaces()
 	var asked, lost float64
 	for i := range w.vms {
 		d := w.sim.Delivered(sim.VMID(i))
@@ -425,7 +436,8 @@ func (w *world) finish(partial bool) {
 		share = lost / asked
 	}
 	w.sink.Record(trace.End{
-		At: now, Partial: partial, Messages: w.messages, Changes: w.changed, Events: w.sim.Events(),
+		At: now, Partial: partial, Messages: w.messages, Bytes: cluster.Bytes(w.bytes),
+		Gossip: w.gossip.packets, GossipBytes: cluster.Bytes(w.gossip.bytes), Changes: w.changed, Events: w.sim.Events(),
 		VMSeconds: asked, LostShare: share, Violations: w.violations.recorded, Migrated: w.migrated,
 	})
 }

@@ -3,95 +3,49 @@
 // DVMS needs no more of a peer-to-peer overlay than that: starting at the node
 // where an event arose, name the nodes one after the other, each once, until
 // all live ones have been named. In which order decides how far VMs travel.
-// Ring is the order of a distributed hash table, as in the first DVMS
-// (F. Quesnel, A. Lebre and M. Südholt, "Cooperative and reactive scheduling in
-// large-scale virtualized platforms with DVMS", CCPE 25(12), 2013).
+//
+// Ring is the order of a distributed hash table, as in the first DVMS [1].
+// Spiral begins with the nodes that are close in the network [2], by
+// coordinates (package vivaldi).
+//
+// # Sources
+//
+//	[1] F. Quesnel, A. Lebre, M. Südholt. Cooperative and reactive scheduling
+//	    in large-scale virtualized platforms with DVMS. Concurrency and
+//	    Computation: Practice and Experience 25(12), 2013.
+//	[2] A. Lebre. Contributions to the management of large-scale virtualized
+//	    systems (habilitation thesis), section 3.2.
+//
+// # Differences from the sources
+//
+//   - A search carries which nodes it has named. A spiral view alone can't tell
+//     those from nodes that have fallen out of it, as they must from a bounded one.
+//   - A spiral goes on along the ring when it knows nobody any more. The long
+//     links of [2] make it likely that all nodes are reached; this makes it sure.
+//   - The round trips that are measured tell of others, those close to who asks.
+//     In [2] nodes learn of others by searches alone.
+//   - There are no links to predecessor and successor: what a partition needs to
+//     know of its members its leader tells them.
 package overlay
 
-import (
-	"cmp"
-	"hash/fnv"
-	"slices"
+import "github.com/dvms-project/dvms/cluster"
 
-	"github.com/dvms-project/dvms/cluster"
-)
-
-// Overlay names the nodes of a search, one after the other.
+// Overlay names the nodes of a search, one after the other. Each node of a
+// search asks its own overlay; what one has to tell the next travels with the
+// search, as its path.
 type Overlay interface {
 	// Next returns the node to ask after last, in a search that began at
-	// root, passing over the excluded. ok is false if there is none left.
-	Next(root, last cluster.NodeID, excluded []cluster.NodeID) (next cluster.NodeID, ok bool)
+	// root, passing over the excluded. When all others have been named it is
+	// root, unless that is excluded too; then ok is false. path is what Next
+	// returned to the node that was asked before, and nil when a search
+	// begins.
+	Next(root, last cluster.NodeID, excluded []cluster.NodeID, path Path) (next cluster.NodeID, on Path, ok bool)
+	// Learn is told the path of each search that reaches this node.
+	Learn(path Path)
 	// Size returns the number of live nodes.
 	Size() int
 }
 
-// Ring orders the nodes in a circle. The next one is the first clockwise after
-// last that is not excluded; root does not matter.
-//
-// Many nodes of a simulation share one Ring; it must not change while they
-// step.
-type Ring struct {
-	order    []cluster.NodeID
-	position map[cluster.NodeID]int
-}
-
-// NewRing returns the ring of the nodes in the given order.
-func NewRing(order []cluster.NodeID) *Ring {
-	r := &Ring{order: slices.Clone(order), position: make(map[cluster.NodeID]int, len(order))}
-	for i, id := range order {
-		r.position[id] = i
-	}
-	return r
-}
-
-// HashedRing returns the ring of the named nodes in the order of a hash of
-// their names, so that neighbours are spread over sites and racks as they are
-// in a distributed hash table. IDs are the indices into names.
-func HashedRing(names []string) *Ring {
-	type place struct {
-		key uint64
-		id  cluster.NodeID
-	}
-	places := make([]place, len(names))
-	for i, name := range names {
-		h := fnv.New64a()
-		h.Write([]byte(name))
-		places[i] = place{mix(h.Sum64()), cluster.NodeID(i)}
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id))
-	})
-	order := make([]cluster.NodeID, len(places))
-	for i, p := range places {
-		order[i] = p.id
-	}
-	return NewRing(order)
-}
-
-// mix spreads the bits of a hash. Names that differ in their last character
-// only, as node1 and node2 do, have FNV hashes that lie close together.
-// Source: D. Stafford's variant 13 of the finalizer of MurmurHash3.
-func mix(h uint64) uint64 {
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
-}
-
-// Next returns the first node clockwise after last that is not excluded. It
-// may be last itself, when the search has gone all the way round.
-func (r *Ring) Next(_, last cluster.NodeID, excluded []cluster.NodeID) (cluster.NodeID, bool) {
-	start, ok := r.position[last]
-	if !ok {
-		return 0, false
-	}
-	for i := 1; i <= len(r.order); i++ {
-		id := r.order[(start+i)%len(r.order)]
-		if !slices.Contains(excluded, id) {
-			return id, true
-		}
-	}
-	return 0, false
-}
-
-// Size returns the number of nodes on the ring.
-func (r *Ring) Size() int { return len(r.order) }
+// Path is what an overlay tells itself at the next node of a search. Only the
+// overlay that made it can read it. It is never changed.
+type Path []byte

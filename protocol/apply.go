@@ -130,7 +130,7 @@ func (n *Node) admit(now time.Duration, m Message, a Admit) {
 
 // admitted starts the migration, at the source, if the target has promised
 // room and the reservation is still the one under which it was ordered.
-func (n *Node) admitted(m Message, a Admitted) {
+func (n *Node) admitted(now time.Duration, m Message, a Admitted) {
 	i := slices.IndexFunc(n.departures, func(d departure) bool {
 		return d.vm == a.VM && d.target == m.From && d.partition == m.Partition && d.epoch == m.Epoch
 	})
@@ -138,8 +138,8 @@ func (n *Node) admitted(m Message, a Admitted) {
 	case i < 0 && a.OK:
 		n.sendAbout(m.From, m.Partition, m.Epoch, Settled{VM: a.VM}) // it waits no longer
 	case i < 0 || n.departures[i].running:
-	case !a.OK || !n.holds(m):
-		n.departed(i, false)
+	case !a.OK || !n.holds(m) || n.departures[i].overdue <= now:
+		n.departed(now, i, false)
 	default:
 		n.departures = slices.Clone(n.departures)
 		d := &n.departures[i]
@@ -149,9 +149,9 @@ func (n *Node) admitted(m Message, a Admitted) {
 }
 
 // migrated takes the end of a migration from the hypervisor, at the source.
-func (n *Node) migrated(m Migrated) {
+func (n *Node) migrated(now time.Duration, m Migrated) {
 	if i := n.departing(m.VM); i >= 0 && n.departures[i].running {
-		n.departed(i, m.OK)
+		n.departed(now, i, m.OK)
 	}
 }
 
@@ -162,23 +162,23 @@ func (n *Node) departing(vm cluster.VMID) int {
 
 // departed ends a departure: the target drops its promise, and the leader
 // hears how it went.
-func (n *Node) departed(i int, ok bool) {
+func (n *Node) departed(now time.Duration, i int, ok bool) {
 	d := n.departures[i]
 	n.departures = slices.Delete(slices.Clone(n.departures), i, i+1)
 	n.sendAbout(d.target, d.partition, d.epoch, Settled{VM: d.vm})
 	n.sendAbout(d.leader, d.partition, d.epoch, Done{Action: d.action, OK: ok})
-	n.freeIfOver()
+	n.freeIfOver(now)
 }
 
 // settled drops a promise, at the target: the VM is here, or will not come.
-func (n *Node) settled(m Message, s Settled) {
+func (n *Node) settled(now time.Duration, m Message, s Settled) {
 	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool { return a.isFor(s.VM, m) })
-	n.freeIfOver()
+	n.freeIfOver(now)
 }
 
-func (n *Node) freeIfOver() {
+func (n *Node) freeIfOver(now time.Duration) {
 	if n.booked && n.booking.over {
-		n.free()
+		n.free(now)
 	}
 }
 
@@ -252,7 +252,7 @@ func (n *Node) nextOverdue() (first time.Duration) {
 func (n *Node) actionsOverdue(now time.Duration) {
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; !d.running && d.overdue <= now {
-			n.departed(i, false)
+			n.departed(now, i, false)
 		}
 	}
 	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
@@ -264,7 +264,7 @@ func (n *Node) actionsOverdue(now time.Duration) {
 			n.sendAbout(a.source, a.partition, a.epoch, Ask{VM: a.vm})
 		}
 	}
-	n.freeIfOver()
+	n.freeIfOver(now)
 	if next := n.nextOverdue(); next != 0 {
 		n.set(ActionTimer, next)
 	}

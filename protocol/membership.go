@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -22,11 +23,11 @@ func (n *Node) knownDead(id cluster.NodeID) bool {
 
 // next asks the overlay for the node after last, passing over the excluded and
 // those that are known to be gone.
-func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID) (cluster.NodeID, bool) {
+func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID, path overlay.Path) (cluster.NodeID, overlay.Path, bool) {
 	if len(n.dead) > 0 {
 		excluded = append(slices.Clip(excluded), n.dead...)
 	}
-	return n.overlay.Next(root, last, excluded)
+	return n.overlay.Next(root, last, excluded, path)
 }
 
 // live returns the number of nodes that may be alive.
@@ -52,10 +53,12 @@ func (n *Node) down(now time.Duration, id cluster.NodeID) {
 	n.backoff, n.retryAt = 0, 0
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; d.target == id && !d.running {
-			n.departed(i, false)
+			n.departed(now, i, false)
 		}
 	}
-	n.dropHalfCopies()
+	if len(n.arrivals) > 0 {
+		n.doubt(now, func(a arrival) bool { return a.source == id })
+	}
 	b := &n.booking
 	switch {
 	case !n.booked || b.over:
@@ -109,14 +112,20 @@ func (n *Node) giveUpActionsOf(now time.Duration, id cluster.NodeID) {
 	n.dispatch(now)
 }
 
-// dropHalfCopies takes promises back that were made to nodes that are gone,
-// unless the hypervisor says that the VM is still on its way.
-func (n *Node) dropHalfCopies() {
-	if len(n.dead) == 0 || len(n.arrivals) == 0 {
-		return
+// doubt asks the sources of some VMs that were to come whether they still are.
+// If a source is silent, the promise is taken back, unless the hypervisor says
+// that the VM is on its way. By then the source, if it is alive, has given up
+// waiting for the promise, so that no migration starts for which there is no
+// room.
+func (n *Node) doubt(now time.Duration, doubtful func(arrival) bool) {
+	n.arrivals = slices.Clone(n.arrivals)
+	for i := range n.arrivals {
+		if a := &n.arrivals[i]; !a.asked && doubtful(*a) {
+			a.asked, a.overdue = true, now+n.settings.Collect
+			n.sendAbout(a.source, a.partition, a.epoch, Ask{VM: a.vm})
+		}
 	}
-	n.arrivals = slices.DeleteFunc(slices.Clone(n.arrivals), func(a arrival) bool {
-		return n.knownDead(a.source) && !slices.Contains(n.local.Incoming, a.vm)
-	})
-	n.freeIfOver()
+	if next := n.nextOverdue(); next != 0 {
+		n.set(ActionTimer, next)
+	}
 }

@@ -12,7 +12,7 @@ func (n *Node) meet(now time.Duration, m Message, e Event) {
 	switch b.phase {
 	case member:
 		e.Aside, e.From = true, n.id
-		n.forward(b.leader, m.Partition, m.Epoch, e)
+		n.hand(b.leader, m.Partition, m.Epoch, e)
 	case waiting:
 		b.phase, b.held = merging, Message{From: m.From, Partition: m.Partition, Epoch: m.Epoch, Body: e}
 		n.set(PhaseTimer, now+n.settings.Collect)

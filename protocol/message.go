@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 )
 
 // PartitionID identifies a procedure and the partition that it reserves: the
@@ -89,6 +90,7 @@ type Event struct {
 	Aside bool
 	From  cluster.NodeID
 	Tally Tally
+	Path  overlay.Path // what the overlay tells itself at the next node
 }
 
 // Lead tells a member who leads it now. The answer is Report or Refuse.

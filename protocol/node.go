@@ -181,7 +181,6 @@ func (n *Node) observe(local Local) {
 		n.backoff, n.retryAt = 0, 0
 	}
 	n.local, n.usage = local, usage
-	n.dropHalfCopies()
 }
 
 // backOff makes the node wait before it raises an event again: twice as long
@@ -233,9 +232,9 @@ func (n *Node) receive(now time.Duration, m Message) {
 	case Admit:
 		n.admit(now, m, body)
 	case Admitted:
-		n.admitted(m, body)
+		n.admitted(now, m, body)
 	case Settled:
-		n.settled(m, body)
+		n.settled(now, m, body)
 	case Ask:
 		n.asked(m, body)
 	case Moving:

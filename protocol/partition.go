@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 )
 
@@ -32,8 +33,9 @@ type booking struct {
 	leader  cluster.NodeID
 	members []cluster.NodeID // in the order in which they joined; never changed in place
 	tally   Tally
-	over    bool  // to be freed as soon as no local migration is under way
-	orders  []int // actions of the leader's plan that this node was ordered to start
+	path    overlay.Path // of the search, where it reached this node
+	over    bool         // to be freed as soon as no local migration is under way
+	orders  []int        // actions of the leader's plan that this node was ordered to start
 
 	phase    phase
 	answers  []answer     // while collecting: by position in members
@@ -99,7 +101,7 @@ func (n *Node) seek(now time.Duration) {
 	b.phase, b.state, b.returned, b.busy = waiting, Grow, false, false
 	n.unset(PhaseTimer)
 	n.extendLease(now)
-	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally})
+	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally, Path: b.path})
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -107,9 +109,7 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	if next, ok := n.next(b.id.Initiator, n.id, passOver); ok {
-		n.forward(next, b.id, b.epoch, e)
-	}
+	n.forward(n.id, passOver, b.id, b.epoch, e)
 }
 
 // leapfrog sends the event of another partition to the first out, the next
@@ -124,21 +124,29 @@ func (n *Node) leapfrog(m Message, e Event) {
 	if e.Aside {
 		last, e.Aside = e.From, false
 	}
-	if next, ok := n.next(m.Partition.Initiator, last, exclude); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
-	}
+	n.forward(last, exclude, m.Partition, m.Epoch, e)
 }
 
 // passAhead sends an event on that knows more of the node's own partition than
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	if next, ok := n.next(m.Partition.Initiator, n.id, passOver); ok {
-		n.forward(next, m.Partition, m.Epoch, e)
-	}
+	n.forward(n.id, passOver, m.Partition, m.Epoch, e)
 }
 
-func (n *Node) forward(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+// forward sends an event to the node that the overlay names after last,
+// passing over the excluded.
+func (n *Node) forward(last cluster.NodeID, excluded []cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
+	next, path, ok := n.next(id.Initiator, last, excluded, e.Path)
+	if !ok {
+		return
+	}
+	e.Path = path
+	n.hand(next, id, epoch, e)
+}
+
+// hand sends an event to a node that the overlay was not asked for.
+func (n *Node) hand(to cluster.NodeID, id PartitionID, epoch Epoch, e Event) {
 	e.Round++
 	e.Tally.Hops++
 	if e.Round%signEvery == 0 {
@@ -166,6 +174,7 @@ const slack = 8
 func (n *Node) event(now time.Duration, m Message, e Event) {
 	b := &n.booking
 	own := n.booked && b.id == m.Partition
+	n.overlay.Learn(e.Path)
 	switch {
 	case e.Round > 2*n.live()+slack:
 		// It wanders: its initiator is gone. Leases free its members.
@@ -179,7 +188,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
-	case !n.booked && !n.busy():
+	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
 		n.meet(now, m, e)
@@ -197,6 +206,7 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		leader:  n.id,
 		members: append(without(e.Members, n.id), n.id),
 		tally:   e.Tally,
+		path:    e.Path,
 	}
 	n.lead(now, PartitionID{}, 0)
 }
@@ -215,7 +225,7 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
 	n.tellOthers(Stuck{Tally: e.Tally})
-	e.State, e.Round = CannotGrow, 0
+	e.State, e.Round, e.Path = CannotGrow, 0, nil
 	n.pass(e)
 	n.cannotGrow(now)
 }
@@ -268,6 +278,11 @@ func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch
 	b.leader, b.phase, b.state, b.returned, b.tried = n.id, collecting, Grow, false, false
 	b.answers = make([]answer, len(b.members))
 	b.reports = make([]Report, len(b.members))
+	for i, m := range b.members {
+		if n.knownDead(m) {
+			b.answers[i] = hasRefused
+		}
+	}
 	n.unset(LeaseTimer)
 	n.set(PhaseTimer, now+n.settings.Collect)
 	n.tellOthers(Lead{Members: b.members, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
@@ -316,9 +331,19 @@ func (n *Node) reported(now time.Duration, m Message, r Report) {
 	}
 }
 
+// refused goes on without a member that says that it is none. It answers so to
+// Lead, or to Renew when it has given this leader up for lost.
 func (n *Node) refused(now time.Duration, m Message) {
-	if n.leads(m, collecting) {
+	b := &n.booking
+	switch {
+	case n.leads(m, collecting):
 		n.answered(now, m.From, nil)
+	case n.leads(m, applying):
+		n.giveUpActionsOf(now, m.From)
+	case n.leads(m, solving) && b.id.Initiator == m.From:
+		n.end(now, Lost)
+	case n.leads(m, solving) && slices.Contains(b.members, m.From):
+		n.leaveOut(now, m.From)
 	}
 }
 
@@ -354,7 +379,7 @@ func (n *Node) collected(now time.Duration) {
 		// The procedure is over, or it goes on without this node, which joined
 		// by an event that came late. Whoever ended it has said so.
 		n.tellOthers(Release{Outcome: Lost})
-		n.free()
+		n.free(now)
 	case len(present) < len(b.members):
 		b.members = present
 		b.epoch++
@@ -370,7 +395,7 @@ func (n *Node) collected(now time.Duration) {
 
 // canGrow reports whether there are nodes outside the partition, free or not.
 func (n *Node) canGrow() bool {
-	_, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members)
+	_, _, outside := n.next(n.booking.id.Initiator, n.id, n.booking.members, nil)
 	return outside
 }
 
@@ -435,16 +460,17 @@ func (n *Node) leave(now time.Duration, r Release) {
 		}
 	case Aborted, MergedAway:
 	}
-	n.free()
+	n.free(now)
 }
 
 // free ends the reservation, or makes it end with the last local migration.
-func (n *Node) free() {
+func (n *Node) free(now time.Duration) {
 	n.unset(LeaseTimer)
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	if n.busy() {
 		n.booking.over, n.booking.phase = true, member
+		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
 	n.booked = false

@@ -31,14 +31,14 @@ func settings(t *rapid.T) protocol.Settings {
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := protocoltest.NewWorld(settings(t))
-		nodes := rapid.IntRange(2, 6).Draw(t, "nodes")
+		nodes := rapid.SampledFrom([]int{3, 4, 2, 5, 6}).Draw(t, "nodes")
 		vms := 0
 		for range nodes {
 			demands := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) cluster.Resources {
-				return cluster.Of(cluster.Millicores(rapid.IntRange(0, 12).Draw(t, "cpu"))*100, cluster.GiB)
-			}), 0, 4).Draw(t, "demands")
+				return cluster.Of(cluster.Millicores(rapid.SampledFrom([]int{7, 3, 8, 5, 1, 10}).Draw(t, "cpu"))*100, cluster.GiB)
+			}), 1, 4).Draw(t, "demands")
 			vms += len(demands)
-			room := cluster.Bytes(len(demands) + rapid.IntRange(0, 2).Draw(t, "room"))
+			room := cluster.Bytes(len(demands) + rapid.SampledFrom([]int{2, 1, 0}).Draw(t, "room"))
 			w.AddNode(cluster.Of(2*cluster.Core, room*cluster.GiB), demands)
 		}
 		check := func(err error) {
@@ -61,13 +61,29 @@ func TestAnyOrderOfEvents(t *testing.T) {
 					check(w.Deliver(0))
 				}
 			},
+			"go on": func(t *rapid.T) { // whatever is under way
+				for range rapid.IntRange(1, 8).Draw(t, "steps") {
+					m, s := w.Messages(), w.Solves()
+					switch i := pick(m+s+w.Migrations(), "next"); {
+					case i < m:
+						check(w.Deliver(i))
+					case i < m+s:
+						check(w.Answer(i - m))
+					default:
+						check(w.Finish(i-m-s, !faulty || rapid.IntRange(0, 5).Draw(t, "fails") > 0))
+					}
+					if w.Quiet() {
+						return
+					}
+				}
+			},
 			"solve": func(*rapid.T) { check(w.Answer(pick(w.Solves(), "solver"))) },
 			"migrated": func(t *rapid.T) {
 				check(w.Finish(pick(w.Migrations(), "migration"), !faulty || rapid.Bool().Draw(t, "ok")))
 			},
 			"load": func(t *rapid.T) {
 				vm := pick(vms, "vm")
-				w.SetDemand(cluster.VMID(vm+1), cluster.Millicores(rapid.IntRange(0, 12).Draw(t, "cpu"))*100)
+				w.SetDemand(cluster.VMID(vm+1), cluster.Millicores(rapid.SampledFrom([]int{9, 1, 12, 5, 0, 20}).Draw(t, "cpu"))*100)
 			},
 			"lose": func(t *rapid.T) {
 				if !faulty {

@@ -196,7 +196,7 @@ func (n *Node) Step(now time.Duration, in Input) []Output {
 	case Solved:
 		n.solved(now, in)
 	case Migrated:
-		n.migrated(in)
+		n.migrated(now, in)
 	case TimerFired:
 		n.fired(now, in.Timer)
 	case Up:

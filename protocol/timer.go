@@ -117,8 +117,11 @@ func (n *Node) renew(now time.Duration) {
 }
 
 func (n *Node) renewed(now time.Duration, m Message) {
-	if n.obeys(m) {
+	switch {
+	case n.obeys(m):
 		n.extendLease(now)
+	case !n.booked || n.booking.id != m.Partition:
+		n.sendAbout(m.From, m.Partition, m.Epoch, Refuse{}) // it was given up for lost
 	}
 }
 

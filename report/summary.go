@@ -33,9 +33,12 @@ type Summary struct {
 
 	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
 
-	Messages int    `json:"messages"` // sent between nodes
-	Changes  int    `json:"changes"`  // of load
-	Events   uint64 `json:"events"`   // processed by the simulation kernel
+	Messages     int    `json:"messages"`      // sent between nodes
+	MessageBytes int64  `json:"message_bytes"` // about, at least
+	Gossip       int    `json:"gossip"`        // messages that keep an overlay up, not counted above
+	GossipBytes  int64  `json:"gossip_bytes"`
+	Changes      int    `json:"changes"` // of load
+	Events       uint64 `json:"events"`  // processed by the simulation kernel
 
 	// How long the run took on the machine that made it; see WithWall.
 	Wall            Seconds `json:"wall_s,omitempty"`
@@ -146,9 +149,10 @@ func (c *Collector) Summary() Summary {
 		},
 		EmptyHosts: c.emptyHosts(),
 
-		Messages: c.end.Messages,
-		Changes:  c.end.Changes,
-		Events:   c.end.Events,
+		Messages: c.end.Messages, MessageBytes: int64(c.end.Bytes),
+		Gossip: c.end.Gossip, GossipBytes: int64(c.end.GossipBytes),
+		Changes: c.end.Changes,
+		Events:  c.end.Events,
 	}
 	if c.hasPartitions() {
 		s.Partitions = c.partitionSummary()
@@ -190,6 +194,14 @@ func (c *Collector) partitionSummary() *Partitions {
 		p.MaxNodes = sizes[len(sizes)-1]
 	}
 	return p
+}
+
+// gossipRate is how many bytes a host sends each second to keep its overlay up.
+func (s Summary) gossipRate() float64 {
+	if s.Duration == 0 || s.Hosts == 0 {
+		return 0
+	}
+	return rounded(float64(s.GossipBytes) / float64(s.Hosts) / float64(s.Duration))
 }
 
 // WithWall returns the summary with how long the run took on the machine that

@@ -94,6 +94,9 @@ func measures() []measure {
 		count("open at the end", partitioned, func(s Summary) int { return s.Partitions.Open }).below().ifAny(),
 
 		count("messages", schedules, func(s Summary) int { return s.Messages }),
+		sum("a procedure, mean", asMean, partitionedAcross, func(s Summary) float64 { return ratio(s.Messages, s.Partitions.Count) }).below(),
+		sum("bytes a procedure, mean", inUnits, partitionedAcross, func(s Summary) float64 { return ratio(int(s.MessageBytes), s.Partitions.Count) }).below().ifAny(),
+		sum("gossip, bytes a host and second", asMean, gossips, Summary.gossipRate).below(),
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
 		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).below().ifAny(),
@@ -111,6 +114,8 @@ func always(Summary) bool        { return true }
 func schedules(s Summary) bool   { return s.Strategy != "none" }
 func partitioned(s Summary) bool { return s.Partitions != nil }
 func timed(s Summary) bool       { return s.Wall > 0 }
+
+func gossips(s Summary) bool { return s.Gossip > 0 }
 
 // With one site there is nothing to say about sites.
 func migratesAcross(s Summary) bool    { return s.Sites > 1 && s.Migrations.Count > 0 }

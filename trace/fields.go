@@ -16,6 +16,7 @@ type fields interface {
 	count(name string, v *int)
 	number(name string, v *uint64)
 	amount(name string, v *float64)
+	amounts(name string, v *[]float64)
 	text(name string, v *string)
 	texts(name string, v *[]string)
 	truth(name string, v *bool)
@@ -115,10 +116,21 @@ func (r *Starved) walk(f fields) {
 	f.amount("lost_core_s", &r.Lost)
 }
 
+func (r *Place) walk(f fields) {
+	f.text("node", &r.Node)
+	f.text("site", &r.Site)
+	f.amounts("vector_us", &r.Vector)
+	f.amount("height_us", &r.Height)
+	f.amount("error", &r.Error)
+}
+
 func (r *End) walk(f fields) {
 	f.seconds("t", &r.At)
 	f.truth("partial", &r.Partial)
 	f.count("messages", &r.Messages)
+	f.bytes("message_bytes", &r.Bytes)
+	f.count("gossip", &r.Gossip)
+	f.bytes("gossip_bytes", &r.GossipBytes)
 	f.count("changes", &r.Changes)
 	f.number("events", &r.Events)
 	f.amount("asked_core_s", &r.VMSeconds)

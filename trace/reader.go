@@ -186,6 +186,7 @@ var recordReaders = map[string]func(fields) Record{
 	Reconfiguration{}.Type(): read[Reconfiguration],
 	Partition{}.Type():       read[Partition],
 	Starved{}.Type():         read[Starved],
+	Place{}.Type():           read[Place],
 	End{}.Type():             read[End],
 }
 
@@ -370,6 +371,19 @@ func (d *decoder) amount(name string, v *float64) {
 		return
 	}
 	*v = x
+}
+
+func (d *decoder) amounts(name string, v *[]float64) {
+	value := d.find(name)
+	if value == nil {
+		return
+	}
+	if err := json.Unmarshal(value, v); err != nil || value[0] != '[' {
+		d.fail(name, value, "a list of numbers")
+	}
+	if len(*v) == 0 {
+		*v = nil
+	}
 }
 
 func (d *decoder) text(name string, v *string) {

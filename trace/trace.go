@@ -134,17 +134,30 @@ type Starved struct {
 	Lost     float64       // core-seconds asked for and not given
 }
 
+// Place is where a node took itself to be when the run ended, for overlays with
+// network coordinates: in microseconds, so that distances predict round trips.
+type Place struct {
+	Node   string
+	Site   string
+	Vector []float64
+	Height float64 // to be added at both ends
+	Error  float64 // share by which it takes its predictions to be off
+}
+
 // End closes a trace. A trace without it was cut off.
 type End struct {
-	At         time.Duration // simulated time reached
-	Partial    bool          // the run was interrupted
-	Messages   int           // sent between nodes
-	Changes    int           // changes of load injected
-	Events     uint64        // processed by the simulation kernel
-	VMSeconds  float64       // core-seconds asked for by all VMs
-	LostShare  float64       // share of them not given, 0 to 1
-	Violations int           // for a check against the records: how many Violation records
-	Migrated   int           // how many Migration records
+	At          time.Duration // simulated time reached
+	Partial     bool          // the run was interrupted
+	Messages    int           // sent between nodes, gossip not counted
+	Bytes       cluster.Bytes // of these messages
+	Gossip      int           // messages by which an overlay keeps itself up
+	GossipBytes cluster.Bytes // of these
+	Changes     int           // changes of load injected
+	Events      uint64        // processed by the simulation kernel
+	VMSeconds   float64       // core-seconds asked for by all VMs
+	LostShare   float64       // share of them not given, 0 to 1
+	Violations  int           // for a check against the records: how many Violation records
+	Migrated    int           // how many Migration records
 }
 
 // Type names the record in its line.
@@ -170,6 +183,9 @@ func (Partition) Type() string { return "partition" }
 
 // Type names the record in its line.
 func (Starved) Type() string { return "starved" }
+
+// Type names the record in its line.
+func (Place) Type() string { return "place" }
 
 // Type names the record in its line.
 func (End) Type() string { return "end" }

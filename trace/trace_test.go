@@ -40,7 +40,8 @@ var example = []trace.Record{
 	},
 	trace.Violation{At: 12 * time.Second, Duration: 10*time.Second + 1, Host: "node1", Resource: cluster.CPU, Lost: 400},
 	trace.Starved{VM: "vm-9", Duration: 10 * time.Second, Asked: 900.5, Lost: 1.25},
-	trace.End{At: 30 * time.Minute, Messages: 17, Changes: 120, Events: 1234, VMSeconds: 36_000, LostShare: 0.0001, Violations: 1, Migrated: 1},
+	trace.Place{Node: "node1", Site: "rennes", Vector: []float64{-1200.5, 340}, Height: 95.5, Error: 0.02},
+	trace.End{At: 30 * time.Minute, Messages: 17, Bytes: 2048, Gossip: 40, GossipBytes: 4000, Changes: 120, Events: 1234, VMSeconds: 36_000, LostShare: 0.0001, Violations: 1, Migrated: 1},
 }
 
 const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0","scenario":"one-rack","strategy":"dvms","workload":"gaussian","seed":42,"hosts":4,"sites":2,"vms":40,"duration_s":1800}
@@ -51,7 +52,8 @@ const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0"
 {"type":"partition","t":12,"duration_s":10.000000001,"id":"node1.1","initiator":"node1","members":["node1","node2","node3"],"sites":2,"hops":2,"merges":0,"solves":2,"outcome":"solved"}
 {"type":"violation","t":12,"duration_s":10.000000001,"host":"node1","resource":"cpu","arrival":false,"lost_cores":0.4,"open":false}
 {"type":"starved","vm":"vm-9","duration_s":10,"asked_core_s":900.5,"lost_core_s":1.25}
-{"type":"end","t":1800,"partial":false,"messages":17,"changes":120,"events":1234,"asked_core_s":36000,"lost_share":0.0001,"violations":1,"migrations":1}
+{"type":"place","node":"node1","site":"rennes","vector_us":[-1200.5,340],"height_us":95.5,"error":0.02}
+{"type":"end","t":1800,"partial":false,"messages":17,"message_bytes":2048,"gossip":40,"gossip_bytes":4000,"changes":120,"events":1234,"asked_core_s":36000,"lost_share":0.0001,"violations":1,"migrations":1}
 `
 
 func write(t testing.TB, records []trace.Record) string {
@@ -116,7 +118,7 @@ func drawTrace(t *rapid.T) []trace.Record {
 	for range rapid.IntRange(0, 5).Draw(t, "records") {
 		r := rapid.OneOf(
 			drawAny[trace.Load](), drawAny[trace.Violation](), drawAny[trace.Solve](), drawAny[trace.Migration](),
-			drawAny[trace.Reconfiguration](), drawAny[trace.Partition](), drawAny[trace.Starved](),
+			drawAny[trace.Reconfiguration](), drawAny[trace.Partition](), drawAny[trace.Starved](), drawAny[trace.Place](),
 		).Draw(t, "record")
 		switch r.(type) {
 		case trace.Violation:
@@ -239,6 +241,7 @@ func TestTimesOfOtherPrograms(t *testing.T) {
 func TestWriterRefusesWhatJSONCannotHold(t *testing.T) {
 	for _, r := range []trace.Record{
 		trace.Starved{Lost: math.NaN()},
+		trace.Place{Vector: []float64{1, math.Inf(-1)}},
 		trace.End{LostShare: math.Inf(1)},
 		trace.Violation{Resource: 99},
 	} {

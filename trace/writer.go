@@ -94,6 +94,8 @@ func (e *encoder) walk(r Record) {
 		r.walk(e)
 	case Starved:
 		r.walk(e)
+	case Place:
+		r.walk(e)
 	case End:
 		r.walk(e)
 	default:
@@ -138,6 +140,21 @@ func (e *encoder) amount(name string, v *float64) {
 	}
 	e.name(name)
 	e.buf = strconv.AppendFloat(e.buf, *v, 'g', -1, 64)
+}
+
+func (e *encoder) amounts(name string, v *[]float64) {
+	e.name(name)
+	e.buf = append(e.buf, '[')
+	for i, x := range *v {
+		if e.err == nil && (math.IsNaN(x) || math.IsInf(x, 0)) {
+			e.err = fmt.Errorf("%s has %v, which JSON can't hold", name, x)
+		}
+		if i > 0 {
+			e.buf = append(e.buf, ',')
+		}
+		e.buf = strconv.AppendFloat(e.buf, x, 'g', -1, 64)
+	}
+	e.buf = append(e.buf, ']')
 }
 
 func (e *encoder) text(name string, v *string) {

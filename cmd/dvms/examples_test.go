@@ -75,7 +75,7 @@ func summaryOf(t *testing.T, dir string) string {
 	t.Helper()
 	var runs []*report.Collector
 	for _, strategy := range experiment.Strategies {
-		files, err := filepath.Glob(filepath.Join(dir, strategy+"-*.jsonl"))
+		files, err := filepath.Glob(filepath.Join(dir, strategy+"-[0-9]*.jsonl"))
 		if err != nil {
 			t.Fatal(err)
 		}

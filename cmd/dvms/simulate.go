@@ -84,7 +84,7 @@ can't be used.`,
 	flags.Var(&f.vms, "vms", "number of VMs")
 	flags.Var(&f.cores, "cores", "cores of a host; 1 is kept from VMs, or as many as the scenario\nkeeps")
 	flags.Var(&f.memory, "memory", "memory of a host")
-	flags.Var(&f.strategies, "strategy", "what to compare, of none, centralized, ffd and\ndvms")
+	flags.Var(&f.strategies, "strategy", "what to compare, of none, centralized, ffd, dvms\nand dvms-spiral")
 	flags.Var(&f.workload, "workload", "what VMs ask for: gaussian, vmplaces, planetlab:DIR or\nbitbrains:DIR")
 	flags.Var(&f.seeds, "seed", "seeds; each is one run per strategy")
 	flags.Var(&f.duration, "duration", "simulated time, as in 1800s or 24h")

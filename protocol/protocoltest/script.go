@@ -2,6 +2,7 @@ package protocoltest
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +17,18 @@ import (
 // Nodes are numbered from 1, VMs are v1, v2 and so on in the order in which
 // they were added. CPU is in percent of a core. The commands are:
 //
-//	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB]
-//	                 adds a node and its VMs
+//	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
+//	                 adds a node, or several alike, and its VMs
 //	overload node=1  the monitor of node 1 sees an overload
 //	look             the monitors of all nodes look once
 //	deliver [from=1] [to=2] [type=event] [partition=e1.1] [count=3 | all]
 //	                 delivers the oldest messages that match, one by default
+//	send from=3 to=1 partition=e1.1 epoch=3 (order=v1 target=2 | admit=v1)
+//	                 puts a message under way that comes from a past of its own
 //	drop …           loses messages, chosen as in deliver
+//	grow partition=e1.1 leader=10 [quiet]
+//	                 does what is under way for a partition, and nothing else,
+//	                 until that node leads it and asks the solver
 //	solve [node=2]   lets the solver of a node answer
 //	migrate [vm=v3] [fail]
 //	                 ends a migration
@@ -56,6 +62,8 @@ func (w *World) command(d *datadriven.TestData) error {
 		return w.Look()
 	case "deliver", "drop":
 		return w.deliverCommand(d)
+	case "send":
+		return w.sendCommand(d)
 	case "solve":
 		for i, p := range w.solves {
 			if !d.HasArg("node") || argument(d, "node") == strconv.FormatUint(uint64(p.node), 10) {
@@ -70,6 +78,16 @@ func (w *World) command(d *datadriven.TestData) error {
 			}
 		}
 		return fmt.Errorf("no such migration is under way")
+	case "grow":
+		leader, err := w.nodeArgument(d, "leader")
+		if err != nil {
+			return err
+		}
+		err = w.grow(argument(d, "partition"), leader)
+		if d.HasArg("quiet") {
+			w.log.Reset()
+		}
+		return err
 	case "load":
 		vm, err := strconv.Atoi(strings.TrimPrefix(argument(d, "vm"), "v"))
 		if err != nil || vm < 1 || vm > len(w.vms) {
@@ -168,8 +186,40 @@ func (w *World) nodeCommand(d *datadriven.TestData) error {
 			demands = append(demands, cluster.Of(percent(p), size))
 		}
 	}
-	w.AddNode(cluster.Of(percent(cpu), memory), demands)
+	count := 1
+	if d.HasArg("count") {
+		if count, err = strconv.Atoi(argument(d, "count")); err != nil {
+			return err
+		}
+	}
+	for range count {
+		w.AddNode(cluster.Of(percent(cpu), memory), demands)
+	}
 	return nil
+}
+
+// grow does what is under way for a partition until a node leads it and solves.
+func (w *World) grow(partition string, leader cluster.NodeID) error {
+	for range 1000 {
+		solver := slices.IndexFunc(w.solves, func(p pending) bool { return p.solve.Partition.String() == partition })
+		if solver >= 0 && w.solves[solver].node == leader {
+			return nil
+		}
+		if solver >= 0 {
+			if err := w.Answer(solver); err != nil {
+				return err
+			}
+			continue
+		}
+		message := slices.IndexFunc(w.messages, func(e envelope) bool { return e.message.Partition.String() == partition })
+		if message < 0 {
+			return fmt.Errorf("nothing is under way for %s", partition)
+		}
+		if err := w.Deliver(message); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s never solves at node %d", partition, leader)
 }
 
 func (w *World) deliverCommand(d *datadriven.TestData) error {
@@ -195,6 +245,44 @@ func (w *World) deliverCommand(d *datadriven.TestData) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// sendCommand sends an order, or a request for room, that nobody sends just now.
+func (w *World) sendCommand(d *datadriven.TestData) error {
+	var m protocol.Message
+	from, err := w.nodeArgument(d, "from")
+	if err != nil {
+		return err
+	}
+	to, err := w.nodeArgument(d, "to")
+	if err != nil {
+		return err
+	}
+	m.From = from
+	if _, err := fmt.Sscanf(argument(d, "partition"), "e%d.%d", &m.Partition.Initiator, &m.Partition.Sequence); err != nil {
+		return fmt.Errorf("partition: %w", err)
+	}
+	epoch, err := strconv.ParseUint(argument(d, "epoch"), 10, 32)
+	if err != nil {
+		return err
+	}
+	m.Epoch = protocol.Epoch(epoch)
+	name := argument(d, "order") + argument(d, "admit")
+	vm, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
+	if err != nil || vm < 1 || vm > len(w.vms) {
+		return fmt.Errorf("no VM %q", name)
+	}
+	if d.HasArg("order") {
+		target, err := w.nodeArgument(d, "target")
+		if err != nil {
+			return err
+		}
+		m.Body = protocol.Order{VM: cluster.VMID(vm), Target: target}
+	} else {
+		m.Body = protocol.Admit{VM: cluster.VMID(vm), Demand: w.vms[vm-1].Demand}
+	}
+	w.messages = append(w.messages, envelope{to, m})
 	return nil
 }
 
