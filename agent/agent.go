@@ -14,6 +14,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -54,7 +55,6 @@ type Settings struct {
 	Monitor  monitor.Settings
 	Budget   int    // of the solver, in search steps; 0 means strategy.DefaultBudget
 	Seed     uint64 // of the node's back-off
-	Members  []cluster.NodeID
 	// Starts is how often the agent has started, this time included. The node
 	// remembers nothing of the times before, and must not use the numbers of its
 	// procedures again.
@@ -71,7 +71,7 @@ type Agent struct {
 	watch    func(Happening)  // or nil
 	decide   strategy.Decider // what answers Solve
 
-	node   *protocol.Node
+	node   mind
 	start  time.Time
 	seen   uint64              // the version of what the node knows of its host
 	inputs chan protocol.Input // from the solver and migrations
@@ -100,7 +100,7 @@ func WithWatch(watch func(Happening)) Option { return func(a *Agent) { a.watch =
 func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
 	a := &Agent{
 		settings: s, host: h, peers: p, log: slog.New(slog.DiscardHandler), decide: strategy.Decide,
-		node: newNode(s), inputs: make(chan protocol.Input), ended: make(chan struct{}),
+		node: newMind(s), inputs: make(chan protocol.Input), ended: make(chan struct{}),
 	}
 	for _, o := range options {
 		o(a)
@@ -108,12 +108,34 @@ func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
 	return a
 }
 
-// newNode returns the node of an agent with these settings. A recorded one is
+// mind is a node and the ring that it asks for the next one.
+type mind struct {
+	*protocol.Node
+	ring *overlay.Ring
+}
+
+// newMind returns the mind of an agent with these settings. A recorded one is
 // replayed with the same.
-func newNode(s Settings) *protocol.Node {
-	n := protocol.New(s.ID, s.Protocol, overlay.NewRing(s.Members), s.Seed)
-	n.NumberFrom(s.Starts << 16)
-	return n
+func newMind(s Settings) mind {
+	m := mind{ring: overlay.NewRing(nil)}
+	m.join(s.ID)
+	m.Node = protocol.New(s.ID, s.Protocol, m.ring, s.Seed)
+	m.NumberFrom(s.Starts << 16)
+	return m
+}
+
+// join gives a node its place on the ring. It depends on the ID alone, so that
+// all agents agree on it, and a replay with them. Who is gone keeps its place:
+// the node itself passes over those that it knows to be gone.
+func (m mind) join(id cluster.NodeID) { m.ring.Up(id, fmt.Sprint("node ", id)) }
+
+// step advances the node. A node that is there for the first time joins the ring
+// before.
+func (m mind) step(now time.Duration, in protocol.Input) []protocol.Output {
+	if up, ok := in.(protocol.Up); ok {
+		m.join(up.Node)
+	}
+	return m.Step(now, in)
 }
 
 // ErrCrash, as the cause of the end of a context, ends an agent at once, as if
@@ -208,7 +230,7 @@ func (a *Agent) step(ctx context.Context, in protocol.Input) {
 
 func (a *Agent) advance(ctx context.Context, in protocol.Input) {
 	now := a.now()
-	outputs := a.node.Step(now, in)
+	outputs := a.node.step(now, in)
 	if a.record != nil {
 		a.record.step(now, in, outputs)
 	}

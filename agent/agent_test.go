@@ -26,6 +26,17 @@ type exchange map[cluster.NodeID]chan protocol.Message
 type port struct {
 	exchange exchange
 	id       cluster.NodeID
+	members  chan protocol.Input
+}
+
+func newPort(e exchange, id cluster.NodeID) port {
+	p := port{e, id, make(chan protocol.Input, len(e))}
+	for other := range e {
+		if other != id {
+			p.members <- protocol.Up{Node: other}
+		}
+	}
+	return p
 }
 
 func (p port) Send(to cluster.NodeID, m protocol.Message) {
@@ -39,7 +50,8 @@ func (p port) Send(to cluster.NodeID, m protocol.Message) {
 
 func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id] }
 
-func (p port) Members() <-chan protocol.Input { return nil }
+// Members tells at once of all others.
+func (p port) Members() <-chan protocol.Input { return p.members }
 
 // rack is a few agents on one emulated data centre.
 type rack struct {
@@ -80,8 +92,8 @@ func newRack(t *testing.T, vms ...int) *rack {
 	for i, id := range members {
 		log := &bytes.Buffer{}
 		a := agent.New(agent.Settings{
-			ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1, Members: members,
-		}, r.centre.Host(id), port{net, id}, agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
+			ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1,
+		}, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.last[i] = h.Status

@@ -125,7 +125,7 @@ func Replay(log io.Reader, each func(at time.Duration, in protocol.Input, out []
 	if err := h.Settings.Protocol.Validate(); err != nil {
 		return r, fmt.Errorf("line 1: %w", err)
 	}
-	node := newNode(h.Settings)
+	node := newMind(h.Settings)
 	for line := 2; ; line++ {
 		text, err := readLine(in)
 		if errors.Is(err, io.EOF) {
@@ -156,7 +156,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func (r *Replayed) replay(node *protocol.Node, line int, text []byte, each func(time.Duration, protocol.Input, []protocol.Output)) error {
+func (r *Replayed) replay(node mind, line int, text []byte, each func(time.Duration, protocol.Input, []protocol.Output)) error {
 	var s step
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("line %d: %w", line, err)
@@ -168,7 +168,7 @@ func (r *Replayed) replay(node *protocol.Node, line int, text []byte, each func(
 	if err != nil {
 		return fmt.Errorf("line %d: %w", line, err)
 	}
-	outputs := node.Step(s.At, in)
+	outputs := node.step(s.At, in)
 	if each != nil {
 		each(s.At, in, outputs)
 	}

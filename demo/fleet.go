@@ -129,9 +129,6 @@ func (f *fleet) start(ctx context.Context, id cluster.NodeID) error {
 	a := assignment{Name: nameOf(id), Token: token, Authority: f.demo.address, Seeds: f.seeds(), Agent: agent.Settings{
 		ID: id, Protocol: f.demo.protocol, Monitor: monitorSettings(), Seed: f.demo.settings.Seed, Starts: m.starts,
 	}}
-	for i := range f.demo.settings.Agents {
-		a.Agent.Members = append(a.Agent.Members, cluster.NodeID(i+1))
-	}
 	if dir := f.demo.settings.Logs; dir != "" {
 		a.Log = filepath.Join(dir, fmt.Sprintf("%s-%d.jsonl", a.Name, m.starts))
 	}
