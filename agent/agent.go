@@ -22,6 +22,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/monitor"
 	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/strategy"
 )
@@ -270,14 +271,17 @@ func (a *Agent) answer(in protocol.Input) {
 // solve looks for a plan. The node does not wait for longer than its settings
 // say, and what comes later is not listened to.
 func (a *Agent) solve(s protocol.Solve) {
-	d := a.decide(s.Reports, a.settings.Budget)
-	a.answer(protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan})
+	d := a.decide(s, a.settings.Budget)
+	a.answer(protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons})
 }
 
 func (a *Agent) migrate(ctx context.Context, m protocol.Migrate) {
-	err := a.host.Migrate(ctx, m.VM, m.Target)
+	err := errors.ErrUnsupported // a host can't start or resume VMs yet
+	if m.Kind == plan.Migrate {
+		err = a.host.Migrate(ctx, m.VM, m.Target)
+	}
 	if err != nil {
-		a.log.Warn("migration failed", "vm", m.VM, "target", m.Target, "err", err)
+		a.log.Warn("action failed", "action", m.Kind, "vm", m.VM, "target", m.Target, "err", err)
 	}
 	a.answer(protocol.Migrated{VM: m.VM, OK: err == nil})
 }

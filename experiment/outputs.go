@@ -28,6 +28,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			w.setTimer(node, out.Timer, out.At)
 		case protocol.Began:
 			w.partitions[out.Partition] = &procedure{began: now}
+		case protocol.Noted, protocol.Answered:
 		case protocol.Applying:
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
@@ -56,14 +57,14 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
 	now := w.now()
-	d := w.decide(s.Reports, set.Budget)
+	d := w.decide(s, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
 		At: now, Duration: took, Node: w.nodeName(node), Partition: w.partitionName(s.Partition),
 		Nodes: d.Nodes, VMs: d.VMs, Answer: d.Answer, Steps: d.Steps,
 		Moves: len(d.Plan.Actions), Bytes: d.Moved, Reasons: d.Reasons,
 	})
-	w.deliver(node, protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan}, now+took)
+	w.deliver(node, protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons}, now+took)
 }
 
 func (w *world) nodeName(node int) string {

@@ -94,15 +94,17 @@ type MonitorSettings struct {
 
 // ProtocolSettings are those of package protocol.
 type ProtocolSettings struct {
-	Lease       Duration `yaml:"lease"`
-	Renew       Duration `yaml:"renew"`
-	Collect     Duration `yaml:"collect"`
-	SolveLimit  Duration `yaml:"solve_limit"`
-	ActionLimit Duration `yaml:"action_limit"`
-	BackoffMin  Duration `yaml:"backoff_min"`
-	BackoffMax  Duration `yaml:"backoff_max"`
-	Concurrent  int      `yaml:"concurrent"`
-	Minimum     int      `yaml:"minimum"`
+	Lease         Duration `yaml:"lease"`
+	Renew         Duration `yaml:"renew"`
+	Collect       Duration `yaml:"collect"`
+	SolveLimit    Duration `yaml:"solve_limit"`
+	ActionLimit   Duration `yaml:"action_limit"`
+	BackoffMin    Duration `yaml:"backoff_min"`
+	BackoffMax    Duration `yaml:"backoff_max"`
+	Concurrent    int      `yaml:"concurrent"`
+	Minimum       int      `yaml:"minimum"`
+	Growth        int      `yaml:"growth"`
+	Consolidation int      `yaml:"consolidation"`
 }
 
 // OverlaySettings are those of the spiral in package overlay.
@@ -180,7 +182,7 @@ func Default() Scenario {
 			Monitor: MonitorSettings{Duration(monitor.Defaults().Period), Percent(100 * monitor.Defaults().Threshold)},
 			Protocol: ProtocolSettings{
 				Duration(p.Lease), Duration(p.Renew), Duration(p.Collect), Duration(p.SolveLimit),
-				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum,
+				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum, p.Growth, p.Consolidation,
 			},
 			Overlay:     OverlaySettings{o.View, o.Far, o.Spiral, Duration(o.Gossip), Duration(o.Step), o.Sample, o.Volume},
 			Centralized: CentralizedSettings{Duration(c.Period), Duration(c.Collect), c.Concurrent},
@@ -496,7 +498,7 @@ func (s Settings) protocol() protocol.Settings {
 	return protocol.Settings{
 		Lease: time.Duration(p.Lease), Renew: time.Duration(p.Renew), Collect: time.Duration(p.Collect),
 		SolveLimit: time.Duration(p.SolveLimit), ActionLimit: time.Duration(p.ActionLimit),
-		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent, Minimum: p.Minimum,
+		BackoffMin: time.Duration(p.BackoffMin), BackoffMax: time.Duration(p.BackoffMax), Concurrent: p.Concurrent, Minimum: p.Minimum, Growth: p.Growth, Consolidation: p.Consolidation,
 	}
 }
 

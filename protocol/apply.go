@@ -16,6 +16,7 @@ type departure struct {
 	epoch     Epoch
 	leader    cluster.NodeID
 	action    int // index into the leader's plan
+	kind      plan.Kind
 	bypass    bool
 	running   bool          // the target has promised room and the migration has started
 	overdue   time.Duration // when to give up waiting for the target's promise
@@ -57,7 +58,7 @@ func (n *Node) dispatch(now time.Duration) {
 	for _, i := range b.runner.Ready() {
 		b.runner.Started(i)
 		a := b.runner.Plan().Actions[i]
-		n.send(a.Source, Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
+		n.send(a.Source, Order{Action: i, Kind: a.Kind, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
 	}
 	if !b.runner.Finished() {
 		return
@@ -93,22 +94,22 @@ func (n *Node) holds(m Message) bool {
 // ordered acts, at the source, on the leader's order to migrate a VM: it asks
 // the target for room. An order that comes twice is carried out once.
 func (n *Node) ordered(now time.Duration, m Message, o Order) {
-	i := slices.IndexFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == o.VM })
+	demand, here := n.local.demand(o.VM, o.Kind)
 	holds := n.holds(m) && m.From == n.booking.leader
 	switch {
 	case holds && slices.Contains(n.booking.orders, o.Action):
 		return
-	case !holds || i < 0 || n.departing(o.VM) >= 0:
+	case !holds || !here || n.departing(o.VM) >= 0:
 		n.sendAbout(m.From, m.Partition, m.Epoch, Done{Action: o.Action})
 		return
 	}
 	n.booking.orders = append(slices.Clone(n.booking.orders), o.Action)
 	n.departures = append(slices.Clone(n.departures), departure{
 		vm: o.VM, target: o.Target, partition: m.Partition, epoch: m.Epoch, leader: m.From,
-		action: o.Action, bypass: o.Bypass, overdue: now + n.settings.Collect,
+		action: o.Action, kind: o.Kind, bypass: o.Bypass, overdue: now + n.settings.Collect,
 	})
 	n.set(ActionTimer, n.nextOverdue())
-	n.send(o.Target, Admit{VM: o.VM, Demand: n.local.VMs[i].Demand})
+	n.send(o.Target, Admit{VM: o.VM, Demand: demand})
 }
 
 // admit acts, at the target, on a source's request for room. Room is promised
@@ -117,7 +118,7 @@ func (n *Node) ordered(now time.Duration, m Message, o Order) {
 func (n *Node) admit(now time.Duration, m Message, a Admit) {
 	memory := n.usage.Plus(n.Promised()).Plus(a.Demand).Memory()
 	promised := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.isFor(a.VM, m) })
-	fits := n.holds(m) && memory <= n.local.Capacity.Memory()
+	fits := n.holds(m) && !n.local.Draining && memory <= n.local.Capacity.Memory()
 	if fits && !promised {
 		n.arrivals = append(slices.Clone(n.arrivals), arrival{
 			vm: a.VM, demand: a.Demand, source: m.From, partition: m.Partition, epoch: m.Epoch,
@@ -144,7 +145,7 @@ func (n *Node) admitted(now time.Duration, m Message, a Admitted) {
 		n.departures = slices.Clone(n.departures)
 		d := &n.departures[i]
 		d.running = true
-		n.emit(Migrate{VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
+		n.emit(Migrate{Kind: d.kind, VM: d.vm, Target: d.target, Partition: d.partition, Bypass: d.bypass})
 	}
 }
 
@@ -194,14 +195,14 @@ func (n *Node) askSources(now time.Duration) {
 	n.set(PhaseTimer, now+n.settings.Collect)
 	for i, a := range b.runner.Plan().Actions {
 		if b.runner.State(i) == plan.Running {
-			n.send(a.Source, Ask{VM: a.VM, Action: i, Leader: true})
+			n.send(a.Source, Ask{Kind: a.Kind, VM: a.VM, Action: i, Leader: true})
 		}
 	}
 }
 
 // asked answers, at the source, whether a migration is still under way.
 func (n *Node) asked(m Message, ask Ask) {
-	here := slices.ContainsFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == ask.VM })
+	_, here := n.local.demand(ask.VM, ask.Kind)
 	under := slices.ContainsFunc(n.departures, func(d departure) bool {
 		return d.vm == ask.VM && d.partition == m.Partition && d.epoch == m.Epoch
 	})

@@ -100,8 +100,8 @@ func TestAMigrationWithoutNewsIsGivenUp(t *testing.T) {
 	}
 	demand := cluster.Of(cluster.Core, cluster.GiB)
 	step(0, protocol.Observed{Local: protocol.Local{Capacity: demand}})
-	receive(1, protocol.Event{Leader: source, Members: []cluster.NodeID{source}})
-	receive(2, protocol.Report{Node: source, Holds: true})
+	receive(1, protocol.Event{Leader: source, Members: []cluster.NodeID{source}, Kinds: protocol.Of(protocol.Overload)})
+	receive(2, protocol.Report{Node: source, Holds: protocol.Of(protocol.Overload)})
 	step(0, protocol.Solved{
 		Partition: protocol.PartitionID{Initiator: source, Sequence: 1}, Epoch: 2, Found: true,
 		Plan: plan.Plan{Actions: []plan.Action{{VM: 7, Source: source, Target: target}}},

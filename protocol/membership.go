@@ -35,7 +35,7 @@ func (n *Node) live() int { return max(n.overlay.Size()-len(n.dead), 1) }
 
 // up takes the word that a node is there, for the first time or again.
 func (n *Node) up(id cluster.NodeID) {
-	n.backoff, n.retryAt = 0, 0
+	n.hurry()
 	if i, dead := slices.BinarySearch(n.dead, id); dead {
 		n.dead = slices.Delete(slices.Clone(n.dead), i, i+1)
 	}
@@ -50,7 +50,7 @@ func (n *Node) down(now time.Duration, id cluster.NodeID) {
 		return
 	}
 	n.dead = slices.Insert(slices.Clone(n.dead), i, id)
-	n.backoff, n.retryAt = 0, 0
+	n.hurry()
 	for i := len(n.departures) - 1; i >= 0; i-- {
 		if d := n.departures[i]; d.target == id && !d.running {
 			n.departed(now, i, false)
@@ -89,7 +89,9 @@ func (n *Node) leaveOut(now time.Duration, id cluster.NodeID) {
 	}
 	held := b.held
 	wasMerging := b.phase == merging
+	n.note(LeftOut, id)
 	b.members = without(b.members, id)
+	b.target = min(b.target, max(len(b.members), n.settings.Minimum))
 	b.epoch++
 	b.held = Message{}
 	n.unset(RenewTimer)
@@ -99,10 +101,15 @@ func (n *Node) leaveOut(now time.Duration, id cluster.NodeID) {
 	n.lead(now, PartitionID{}, 0)
 }
 
-// giveUpActionsOf gives up the plan of which a node that is gone was a part.
-// The actions under way between others are awaited.
+// giveUpActionsOf gives up the plan of a partition that a node is no longer part
+// of. The actions under way between others are awaited.
 func (n *Node) giveUpActionsOf(now time.Duration, id cluster.NodeID) {
 	b := &n.booking
+	if !slices.Contains(b.members, id) {
+		return
+	}
+	n.note(LeftOut, id)
+	b.members = without(b.members, id)
 	for i, a := range b.runner.Plan().Actions {
 		if (a.Source == id || a.Target == id) && b.runner.State(i) == plan.Running {
 			b.runner.Failed(i)

@@ -27,17 +27,18 @@ func (n *Node) meet(now time.Duration, m Message, e Event) {
 // its own members follow when the other leader tells them.
 func (n *Node) askedToMerge(now time.Duration, m Message, ask Merge) {
 	b := &n.booking
-	if !n.leads(m, waiting) || b.state != CannotGrow {
+	if !n.leads(m, waiting) || b.state != CannotGrow || b.kinds == Of(Underload) {
 		n.sendAbout(m.From, m.Partition, m.Epoch, Merged{Into: ask.Into})
 		return
 	}
-	n.emit(Ended{Partition: b.id, Outcome: MergedAway, Members: b.members, Tally: b.tally})
-	n.sendAbout(m.From, m.Partition, m.Epoch, Merged{Into: ask.Into, OK: true, Members: b.members, Tally: b.tally})
+	n.emit(Ended{Partition: b.id, Outcome: MergedAway, Members: b.members, Kinds: b.kinds, Tally: b.tally})
+	n.sendAbout(m.From, m.Partition, m.Epoch, Merged{Into: ask.Into, OK: true, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 	n.booking = booking{
 		id:      ask.Into,
 		epoch:   max(ask.IntoEpoch, b.epoch) + 1,
 		leader:  m.From,
 		members: with(ask.Members, b.members...),
+		kinds:   b.kinds,
 	}
 	n.extendLease(now)
 }
@@ -51,11 +52,13 @@ func (n *Node) merged(now time.Duration, m Message, answer Merged) {
 	switch {
 	case expected && answer.OK:
 		b.members = with(b.members, answer.Members...)
+		b.kinds |= answer.Kinds
 		b.epoch = max(b.epoch, m.Epoch) + 1
 		b.tally.Merges += 1 + answer.Tally.Merges
 		b.tally.Solves += answer.Tally.Solves
 		b.tally.Hops += answer.Tally.Hops
 		b.held = Message{}
+		n.emit(Noted{Partition: b.id, Epoch: b.epoch, Note: TookIn, Node: m.From, Other: m.Partition, Members: len(b.members)})
 		n.lead(now, m.Partition, m.Epoch)
 	case expected:
 		n.declined(now)

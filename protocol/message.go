@@ -6,6 +6,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/plan"
 )
 
 // PartitionID identifies a procedure and the partition that it reserves: the
@@ -83,8 +84,11 @@ type Event struct {
 	State   State
 	Leader  cluster.NodeID
 	Members []cluster.NodeID // in the order in which they joined
-	Round   int              // hops since it last left its leader or initiator
-	Busy    bool             // while CNGROW: it has passed a partition that is not
+	Kinds   Kinds
+	Target  int  // how many members are wanted before the solver is asked
+	Tried   bool // there is no solution with these members
+	Round   int  // hops since it last left its leader or initiator
+	Busy    bool // while CNGROW: it has passed a partition that is not
 	// Aside says that a member took the event off its way, to the leader with
 	// which it may merge; From is where it goes on if not.
 	Aside bool
@@ -96,6 +100,7 @@ type Event struct {
 // Lead tells a member who leads it now. The answer is Report or Refuse.
 type Lead struct {
 	Members []cluster.NodeID
+	Kinds   Kinds
 	Tally   Tally
 	// Absorbed is the partition, and its epoch, whose members this one takes
 	// over in a merge. It is the zero value otherwise.
@@ -107,14 +112,18 @@ type Lead struct {
 type Report struct {
 	Node  cluster.NodeID
 	Local Local
-	Holds bool // the node is overloaded
+	Holds Kinds // the events that hold on the node
 }
 
 // Refuse answers Lead: the node is not, or no longer, in that partition.
 type Refuse struct{}
 
 // Stuck tells members that the partition is CNGROW.
-type Stuck struct{ Tally Tally }
+type Stuck struct {
+	Leader  cluster.NodeID
+	Members []cluster.NodeID
+	Tally   Tally
+}
 
 // Returned tells the leader that its CNGROW event came back to the initiator.
 type Returned struct {
@@ -133,6 +142,9 @@ type Renew struct{}
 type Release struct {
 	Outcome Outcome
 	Busy    bool // for Unsolvable: other partitions had nodes that may soon be free
+	// Lacking is, for Unsolvable, what all live nodes together were short of.
+	Lacking cluster.Resources
+	Reasons string // for Unsolvable: what the solver said last
 }
 
 // Merge asks the leader of a CNGROW partition to give it away to another one.
@@ -147,12 +159,14 @@ type Merged struct {
 	Into    PartitionID
 	OK      bool
 	Members []cluster.NodeID // of the partition that is given away
+	Kinds   Kinds            // of its events
 	Tally   Tally
 }
 
 // Order tells the source of an action of the plan to start it.
 type Order struct {
-	Action int // index into the plan
+	Action int       // index into the plan
+	Kind   plan.Kind // plan.Migrate, plan.Run or plan.Resume
 	VM     cluster.VMID
 	Target cluster.NodeID
 	Bypass bool
@@ -183,6 +197,7 @@ type Settled struct{ VM cluster.VMID }
 // whether it is still under way. The leader asks, and so does the target. The
 // answer is Moving if it is, and else what got lost: Done or Settled.
 type Ask struct {
+	Kind   plan.Kind // of the action, if the leader asks
 	VM     cluster.VMID
 	Action int // index into the plan
 	Leader bool

@@ -30,20 +30,29 @@ type Settings struct {
 	// solution leaves both nearly full, and soon overloaded again; one more
 	// node costs milliseconds.
 	Minimum int
+	// Growth is how many times as many nodes are wanted when the members ask for more
+	// than they have together; with 1 a partition grows by one node at a time, and
+	// asks the solver each time.
+	Growth int
+	// Consolidation is the most nodes that an underload reserves: to empty a node
+	// is worth some effort, not any.
+	Consolidation int
 }
 
 // Defaults returns the settings that fit a local network.
 func Defaults() Settings {
 	return Settings{
-		Lease:       5 * time.Second,
-		Renew:       time.Second,
-		Collect:     time.Second,
-		SolveLimit:  time.Minute,
-		ActionLimit: 5 * time.Minute,
-		BackoffMin:  2 * time.Second,
-		BackoffMax:  time.Minute,
-		Concurrent:  2,
-		Minimum:     5,
+		Lease:         5 * time.Second,
+		Renew:         time.Second,
+		Collect:       time.Second,
+		SolveLimit:    time.Minute,
+		ActionLimit:   5 * time.Minute,
+		BackoffMin:    2 * time.Second,
+		BackoffMax:    time.Minute,
+		Concurrent:    2,
+		Minimum:       5,
+		Growth:        2,
+		Consolidation: 10,
 	}
 }
 
@@ -74,6 +83,10 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("concurrent: %d migrations a node is less than 1", s.Concurrent)
 	case s.Minimum < 1:
 		return fmt.Errorf("minimum: a partition of %d nodes is less than 1", s.Minimum)
+	case s.Growth < 1 || s.Growth > 1000:
+		return fmt.Errorf("growth: %d is not from 1 to 1000", s.Growth)
+	case s.Consolidation < 2:
+		return fmt.Errorf("consolidation: a partition of %d nodes is less than 2", s.Consolidation)
 	}
 	return nil
 }
@@ -93,8 +106,10 @@ type Node struct {
 	booked   bool
 	booking  booking // meaningful while booked
 
-	backoff time.Duration // the last wait after an event that could not be solved, or 0
-	retryAt time.Duration // no event is raised before
+	pending   Kinds             // of the event raised here that has not ended yet
+	waits     [numKinds]wait    // after events that could not be solved
+	lacking   cluster.Resources // what all live nodes together lacked at the last one
+	lackingAt cluster.Resources // what the VMs here asked for then
 
 	departures []departure // of VMs that are to leave this node
 	arrivals   []arrival   // room promised to VMs that are to come
@@ -103,6 +118,12 @@ type Node struct {
 
 	out  []Output
 	self []Message // that the node sends to itself
+}
+
+// wait is the back-off of one kind of events.
+type wait struct {
+	last  time.Duration // how long the last one was, or 0
+	until time.Duration // no event is raised before
 }
 
 // New returns a free node. seed feeds the jitter of its back-off.
@@ -177,27 +198,53 @@ func (n *Node) tellOthers(body Body) {
 // VMs ask for makes an event that could not be solved worth another try.
 func (n *Node) observe(local Local) {
 	usage := local.usage()
-	if usage != n.usage || local.Capacity != n.local.Capacity {
-		n.backoff, n.retryAt = 0, 0
+	if (usage != n.usage || local.Capacity != n.local.Capacity || len(local.Rules) != len(n.local.Rules)) && n.helps(usage) {
+		n.hurry()
 	}
 	n.local, n.usage = local, usage
 }
 
-// backOff makes the node wait before it raises an event again: twice as long
-// each time, less a random part, so that nodes which gave up together do not
-// come back together. If nodes that would have helped were only busy, the wait
-// stays as short as the first. A node that waits already, and was a member of
-// another procedure that found nothing, does not wait longer for it.
+// helps reports whether a change of what the VMs here ask for may make a solution
+// possible. If all live nodes together had too little, this node's VMs have to
+// ask for so much less; others may, too, and the back-off sees to that.
+func (n *Node) helps(usage cluster.Resources) bool {
+	for k, lack := range n.lacking {
+		if lack > 0 && usage[k]+lack > n.lackingAt[k] {
+			return false
+		}
+	}
+	return true
+}
+
+// hurry ends all waits, as something has changed.
+func (n *Node) hurry() {
+	n.waits, n.lacking = [numKinds]wait{}, cluster.Resources{}
+}
+
+// backOff makes the node wait before it raises the events again that hold here:
+// twice as long each time, less a random part, so that nodes which gave up
+// together do not come back together. If nodes that would have helped were only
+// busy, the wait stays as short as the first. A node that waits already, and was
+// a member of another procedure that found nothing, does not wait longer for it.
 func (n *Node) backOff(now time.Duration, busy bool) {
-	if now < n.retryAt {
-		return
+	holding := n.holding() &^ (Of(Underload) &^ n.pending)
+	for k := range numKinds {
+		w := &n.waits[k]
+		if !holding.Has(k) || now < w.until {
+			continue
+		}
+		w.last = min(max(2*w.last, n.settings.BackoffMin), n.settings.BackoffMax)
+		if busy {
+			w.last = n.settings.BackoffMin
+		}
+		jitter := time.Duration(rand.New(&n.random).Int64N(int64(w.last)/2 + 1))
+		w.until = now + w.last - jitter
 	}
-	n.backoff = min(max(2*n.backoff, n.settings.BackoffMin), n.settings.BackoffMax)
-	if busy {
-		n.backoff = n.settings.BackoffMin
-	}
-	jitter := time.Duration(rand.New(&n.random).Int64N(int64(n.backoff)/2 + 1))
-	n.retryAt = now + n.backoff - jitter
+}
+
+// note tells what happens to a node in the procedure that this one leads.
+func (n *Node) note(what Note, node cluster.NodeID) {
+	n.emit(Noted{Partition: n.booking.id, Epoch: n.booking.epoch, Note: what, Node: node, Members: len(n.booking.members)})
 }
 
 // receive acts on a message.

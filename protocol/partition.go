@@ -32,21 +32,25 @@ type booking struct {
 	state   State
 	leader  cluster.NodeID
 	members []cluster.NodeID // in the order in which they joined; never changed in place
+	kinds   Kinds            // of its events
 	tally   Tally
 	path    overlay.Path // of the search, where it reached this node
 	over    bool         // to be freed as soon as no local migration is under way
 	orders  []int        // actions of the leader's plan that this node was ordered to start
 
 	phase    phase
-	answers  []answer     // while collecting: by position in members
-	tried    bool         // the solver was asked about these members
-	small    bool         // fewer members than Minimum have to do: there are no others
-	reports  []Report     // while collecting: those that came
-	runner   *plan.Runner // while applying
-	asked    bool         // while applying: the sources were asked for news
-	returned bool         // its CNGROW event is back, but a merge is being asked for
-	busy     bool         // the event that is back has passed partitions that are not CNGROW
-	held     Message      // while merging: the event of the partition that is asked
+	answers  []answer          // while collecting: by position in members
+	tried    bool              // the solver was asked about these members
+	small    bool              // fewer members than wanted have to do: there are no others
+	target   int               // how many members are wanted before the solver is asked again
+	lacking  cluster.Resources // what the members lacked when they last reported, and all other nodes were members
+	reasons  string            // of the solver that found nothing
+	reports  []Report          // while collecting: those that came
+	runner   *plan.Runner      // while applying
+	asked    bool              // while applying: the sources were asked for news
+	returned bool              // its CNGROW event is back, but a merge is being asked for
+	busy     bool              // the event that is back has passed partitions that are not CNGROW
+	held     Message           // while merging: the event of the partition that is asked
 }
 
 type answer uint8
@@ -73,35 +77,40 @@ func (n *Node) leads(m Message, p phase) bool {
 
 // raise starts a procedure, unless the node is booked, or waits after one that
 // found no solution.
-func (n *Node) raise(now time.Duration) {
-	if n.booked || n.busy() || now < n.retryAt || !n.overloaded() {
+func (n *Node) raise(now time.Duration, k Kind) {
+	if n.booked || n.busy() || now < n.waits[k].until || !n.holding().Has(k) {
 		return
 	}
 	n.sequence++
+	n.pending = Of(k)
 	n.booked = true
 	n.booking = booking{
 		id:      PartitionID{n.id, n.sequence},
 		epoch:   1,
 		leader:  n.id,
 		members: []cluster.NodeID{n.id},
+		kinds:   Of(k),
+		target:  n.settings.Minimum,
 		phase:   waiting,
 	}
-	n.emit(Began{n.booking.id})
+	n.emit(Began{n.booking.id, k})
 	n.seek(now)
 }
 
 // seek sends the event of the partition that this node leads on its way to a
-// node that joins. If the partition has all nodes, there is no solution.
+// node that joins. If the partition has all nodes, or all that an underload may
+// have, there is no solution.
 func (n *Node) seek(now time.Duration) {
 	b := &n.booking
-	if !n.canGrow() {
+	if !n.canGrow() || b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation {
 		n.end(now, Unsolvable)
 		return
 	}
 	b.phase, b.state, b.returned, b.busy = waiting, Grow, false, false
+	b.target = max(b.target, len(b.members)+1)
 	n.unset(PhaseTimer)
 	n.extendLease(now)
-	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Tally: b.tally, Path: b.path})
+	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally, Path: b.path})
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -180,10 +189,12 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
-	case own && m.Epoch > b.epoch:
+	case own && m.Epoch > b.epoch && m.Partition.Initiator != n.id:
 		n.passAhead(m, e)
+	case own && m.Epoch > b.epoch && b.phase != member && b.phase != waiting:
+		// A branch that began with a doubled event. Its leases end.
 	case own && m.Partition.Initiator == n.id:
-		n.wentRound(now, e)
+		n.wentRound(now, m, e)
 	case own:
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
@@ -197,7 +208,9 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	}
 }
 
-// join makes this free node the newest member, and so the leader.
+// join makes this free node the newest member, and so the leader. As long as more
+// members are wanted before the solver is asked, it sends the event on at once,
+// and the others learn of it from the last to join.
 func (n *Node) join(now time.Duration, m Message, e Event) {
 	n.booked = true
 	n.booking = booking{
@@ -205,8 +218,15 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		epoch:   m.Epoch + 1,
 		leader:  n.id,
 		members: append(without(e.Members, n.id), n.id),
+		kinds:   e.Kinds,
+		target:  e.Target,
 		tally:   e.Tally,
 		path:    e.Path,
+	}
+	n.note(Joined, n.id)
+	if len(n.booking.members) < e.Target && n.canGrow() {
+		n.seek(now)
+		return
 	}
 	n.lead(now, PartitionID{}, 0)
 }
@@ -214,8 +234,9 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 // wentRound acts, at the initiator, on its event that has seen all nodes. The
 // first time the partition becomes CNGROW; the second time nothing can be
 // gained for now, and the leader decides.
-func (n *Node) wentRound(now time.Duration, e Event) {
+func (n *Node) wentRound(now time.Duration, m Message, e Event) {
 	b := &n.booking
+	n.follow(m.Epoch, e.Leader, e.Members)
 	b.tally.Hops = e.Tally.Hops
 	if e.State == CannotGrow {
 		n.send(b.leader, Returned{Tally: e.Tally, Busy: e.Busy})
@@ -224,19 +245,33 @@ func (n *Node) wentRound(now time.Duration, e Event) {
 	if b.phase != member && b.phase != waiting {
 		return // a duplicate: it leads, and no longer waits for the event
 	}
-	n.tellOthers(Stuck{Tally: e.Tally})
-	e.State, e.Round, e.Path = CannotGrow, 0, nil
-	n.pass(e)
+	n.note(CameRound, n.id)
+	n.tellOthers(Stuck{Leader: b.leader, Members: b.members, Tally: e.Tally})
+	if (e.Tried || len(e.Members) == 1) && e.Kinds != Of(Underload) {
+		e.State, e.Round, e.Target, e.Path = CannotGrow, 0, 0, nil
+		n.pass(e)
+	} // else the leader first asks the solver about those that there are
 	n.cannotGrow(now)
+}
+
+// follow takes over what an event of the node's own partition knows of its
+// members and its leader, if that is newer.
+func (n *Node) follow(epoch Epoch, leader cluster.NodeID, members []cluster.NodeID) {
+	b := &n.booking
+	if epoch > b.epoch {
+		b.epoch, b.leader, b.members, b.phase = epoch, leader, members, member
+		n.unset(PhaseTimer)
+	}
 }
 
 // stuck takes the initiator's word that the partition is CNGROW.
 func (n *Node) stuck(now time.Duration, m Message, s Stuck) {
 	b := &n.booking
-	if !n.booked || b.id != m.Partition || b.epoch != m.Epoch || m.From != b.id.Initiator {
+	if !n.booked || b.id != m.Partition || b.epoch > m.Epoch || m.From != b.id.Initiator || b.over {
 		return
 	}
 	if b.phase == member || b.phase == waiting {
+		n.follow(m.Epoch, s.Leader, s.Members)
 		b.tally.Hops = max(b.tally.Hops, s.Tally.Hops)
 		n.cannotGrow(now)
 	}
@@ -249,10 +284,14 @@ func (n *Node) cannotGrow(now time.Duration) {
 	b := &n.booking
 	b.state = CannotGrow
 	n.extendLease(now)
-	if b.phase == waiting && !b.tried && len(b.members) > 1 {
+	switch {
+	case b.phase != waiting:
+	case !b.tried && len(b.members) > 1:
 		b.small = true
 		b.epoch++
 		n.lead(now, PartitionID{}, 0)
+	case b.kinds == Of(Underload): // not worth another round
+		n.end(now, Unsolvable)
 	}
 }
 
@@ -285,13 +324,13 @@ func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch
 	}
 	n.unset(LeaseTimer)
 	n.set(PhaseTimer, now+n.settings.Collect)
-	n.tellOthers(Lead{Members: b.members, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
+	n.tellOthers(Lead{Members: b.members, Kinds: b.kinds, Tally: b.tally, Absorbed: absorbed, AbsorbedEpoch: absorbedEpoch})
 	n.answered(now, n.id, n.report())
 }
 
 // report says all that a leader needs to know of this node.
 func (n *Node) report() *Report {
-	return &Report{Node: n.id, Local: n.local, Holds: n.overloaded()}
+	return &Report{Node: n.id, Local: n.local, Holds: n.holding()}
 }
 
 // led acts on a node that says it is the leader now.
@@ -316,6 +355,7 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		epoch:   m.Epoch,
 		leader:  m.From,
 		members: l.Members,
+		kinds:   l.Kinds,
 		tally:   l.Tally,
 	}
 	n.extendLease(now)
@@ -372,6 +412,8 @@ func (n *Node) collected(now time.Duration) {
 	for i, a := range b.answers {
 		if a == hasReported {
 			present = append(present, b.members[i])
+		} else {
+			n.note(LeftOut, b.members[i])
 		}
 	}
 	switch {
@@ -382,15 +424,41 @@ func (n *Node) collected(now time.Duration) {
 		n.free(now)
 	case len(present) < len(b.members):
 		b.members = present
+		b.target = min(b.target, max(len(b.members), n.settings.Minimum))
 		b.epoch++
 		n.lead(now, PartitionID{}, 0)
-	case !slices.ContainsFunc(b.reports, func(r Report) bool { return r.Holds }):
+	case !b.stillHolds():
 		n.end(now, Vanished)
-	case len(b.members) < n.settings.Minimum && !b.small && n.canGrow():
-		n.seek(now)
 	default:
-		n.solve(now)
+		n.weigh(now)
 	}
+}
+
+// weigh asks the solver, at the leader, unless it is clear that there is no
+// solution: the members' VMs ask for more than the members have together. Then
+// Growth times as many are wanted; to ask with one more node at a time costs
+// messages and solvers, and gains nothing.
+func (n *Node) weigh(now time.Duration) {
+	b := &n.booking
+	lack, short := b.lack()
+	grows := n.canGrow()
+	b.lacking = cluster.Resources{}
+	switch {
+	case short && grows && n.settings.Growth > 1:
+		n.note(Short, n.id)
+		b.tried = true
+		b.target = n.settings.Growth * len(b.members)
+		b.answers, b.reports = nil, nil
+		n.seek(now)
+		return
+	case short:
+		b.lacking = lack
+	}
+	if len(b.members) < b.target && !b.small && grows {
+		n.seek(now)
+		return
+	}
+	n.solve(now)
 }
 
 // canGrow reports whether there are nodes outside the partition, free or not.
@@ -404,7 +472,7 @@ func (n *Node) solve(now time.Duration) {
 	b.phase, b.tried = solving, true
 	n.set(PhaseTimer, now+n.settings.SolveLimit)
 	n.set(RenewTimer, now+n.settings.Renew)
-	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Reports: b.reports})
+	n.emit(Solve{Partition: b.id, Epoch: b.epoch, Kinds: b.kinds, Reports: b.reports})
 	b.answers, b.reports = nil, nil
 }
 
@@ -415,9 +483,15 @@ func (n *Node) solved(now time.Duration, s Solved) {
 		return
 	}
 	b.tally.Solves++
+	b.reasons = ""
 	n.unset(RenewTimer)
 	switch {
 	case !s.Found:
+		b.reasons = s.Reasons
+		b.target = len(b.members) + 1
+		if n.settings.Growth > 1 {
+			b.target = max(b.target, len(b.members)*5/4)
+		}
 		n.seek(now)
 	case len(s.Plan.Actions) == 0:
 		n.end(now, Vanished)
@@ -429,9 +503,9 @@ func (n *Node) solved(now time.Duration, s Solved) {
 // end ends the procedure that this node leads, and releases all members.
 func (n *Node) end(now time.Duration, o Outcome) {
 	b := &n.booking
-	r := Release{Outcome: o, Busy: b.busy}
+	r := Release{Outcome: o, Busy: b.busy, Lacking: b.lacking, Reasons: b.reasons}
 	n.tellOthers(r)
-	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Tally: b.tally})
+	n.emit(Ended{Partition: b.id, Outcome: o, Members: b.members, Kinds: b.kinds, Reasons: b.reasons, Tally: b.tally})
 	n.leave(now, r)
 }
 
@@ -444,21 +518,23 @@ func (n *Node) released(now time.Duration, m Message, r Release) {
 // leave frees the node after its procedure has ended. If it found no solution,
 // every member with an event of its own would find none either: they wait.
 func (n *Node) leave(now time.Duration, r Release) {
+	b := &n.booking
 	switch r.Outcome {
 	case Unsolvable:
-		if n.overloaded() {
-			n.backOff(now, r.Busy)
-		}
+		n.backOff(now, r.Busy)
+		n.lacking, n.lackingAt = r.Lacking, n.usage
 	case SolvedOutcome, Vanished:
-		n.backoff, n.retryAt = 0, 0
+		n.hurry()
 	case Lost:
-		if b := &n.booking; b.phase == member && b.id.Initiator == n.id {
-			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Tally: b.tally})
+		if b.phase == member && b.id.Initiator == n.id {
+			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 		}
-		if n.overloaded() {
-			n.backOff(now, true)
-		}
+		n.backOff(now, true)
 	case Aborted, MergedAway:
+	}
+	if n.pending != 0 {
+		n.emit(Answered{Partition: b.id, Kinds: n.pending, Outcome: r.Outcome, Reasons: r.Reasons})
+		n.pending = 0
 	}
 	n.free(now)
 }

@@ -17,6 +17,7 @@ import (
 func settings(t *rapid.T) protocol.Settings {
 	s := protocol.Defaults()
 	s.Minimum = rapid.IntRange(1, 5).Draw(t, "minimum")
+	s.Growth = rapid.IntRange(1, 2).Draw(t, "growth")
 	s.ActionLimit = time.Duration(rapid.SampledFrom([]int{3, 300}).Draw(t, "action limit")) * time.Second
 	return s
 }
@@ -214,7 +215,7 @@ func TestPartitionsMergeUntilTheyHaveASolution(t *testing.T) {
 		size := rapid.SampledFrom([]struct{ partitions, nodes int }{{2, 4}, {3, 6}, {3, 9}, {4, 8}, {4, 12}}).Draw(t, "size")
 		first := rapid.Permutation([]int{0, 1, 2, 3}[:size.partitions]).Draw(t, "order of IDs")
 		smallest := protocol.Defaults()
-		smallest.Minimum = 1
+		smallest.Minimum, smallest.Growth = 1, 1
 		w := protocoltest.NewWorld(smallest)
 		for i := range size.nodes {
 			percents := []int{100}

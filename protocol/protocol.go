@@ -63,6 +63,10 @@ type Observed struct{ Local Local }
 // Overloaded says that the monitor found the node overloaded.
 type Overloaded struct{}
 
+// Raised says that an event of another kind than an overload arose, or that it
+// still holds. The driver says so once a monitor period, as for Overloaded.
+type Raised struct{ Kind Kind }
+
 // Received is a message from another node.
 type Received struct{ Message Message }
 
@@ -72,6 +76,7 @@ type Solved struct {
 	Epoch     Epoch
 	Found     bool      // there is a viable placement and a plan that leads to it
 	Plan      plan.Plan // empty if nothing needs to move
+	Reasons   string    // if nothing is found: what stood in the way, for a person
 }
 
 // Migrated answers Migrate, when the migration has ended.
@@ -92,6 +97,7 @@ type TimerFired struct{ Timer Timer }
 
 func (Observed) input()   {}
 func (Overloaded) input() {}
+func (Raised) input()     {}
 func (Received) input()   {}
 func (Solved) input()     {}
 func (Migrated) input()   {}
@@ -113,11 +119,14 @@ type Send struct {
 type Solve struct {
 	Partition PartitionID
 	Epoch     Epoch
+	Kinds     Kinds    // of the events that it is about
 	Reports   []Report // in the order in which the nodes joined
 }
 
-// Migrate asks to migrate a VM from this node. The answer is Migrated.
+// Migrate asks to migrate a VM from this node; or, by its Kind, to start or to
+// resume one that waits or sleeps here. The answer is Migrated.
 type Migrate struct {
+	Kind      plan.Kind // plan.Migrate, plan.Run or plan.Resume
 	VM        cluster.VMID
 	Target    cluster.NodeID
 	Partition PartitionID
@@ -132,7 +141,45 @@ type SetTimer struct {
 }
 
 // Began notes that this node's event started a procedure.
-type Began struct{ Partition PartitionID }
+type Began struct {
+	Partition PartitionID
+	Kind      Kind
+}
+
+// Note is something that happens to a node in a procedure, or to all of it.
+type Note uint8
+
+// The notes.
+const (
+	Joined    Note = iota // the node joins, and leads from now on
+	LeftOut               // the leader goes on without the node: it is silent, gone, or says that it is no member
+	Short                 // the members ask for more than they have together: more are wanted, and the solver is not asked
+	CameRound             // the event has seen all nodes: the partition is CNGROW
+	TookIn                // the partition has taken Other in; the node led that
+)
+
+func (n Note) String() string {
+	return [...]string{"joined", "left-out", "short", "came-round", "took-in"}[n]
+}
+
+// Noted notes a step of a procedure, for whoever wants to explain it later.
+type Noted struct {
+	Partition PartitionID
+	Epoch     Epoch
+	Note      Note
+	Node      cluster.NodeID
+	Other     PartitionID // for TookIn
+	Members   int         // of the partition, with the node
+}
+
+// Answered tells what became of the event that this node raised. For a drain
+// that can't be done, Reasons says which VMs can't leave, and why.
+type Answered struct {
+	Partition PartitionID // the one that ended; another one if they merged
+	Kinds     Kinds
+	Outcome   Outcome
+	Reasons   string
+}
 
 // Applying notes that this leader starts to carry out a plan.
 type Applying struct {
@@ -147,6 +194,8 @@ type Ended struct {
 	Partition PartitionID
 	Outcome   Outcome
 	Members   []cluster.NodeID // in the order in which they joined
+	Kinds     Kinds
+	Reasons   string // for Unsolvable: what the solver said last
 	Tally     Tally
 }
 
@@ -157,22 +206,8 @@ func (SetTimer) output() {}
 func (Began) output()    {}
 func (Applying) output() {}
 func (Ended) output()    {}
-
-// Local is what a node knows of itself. It is not changed once it is given to
-// Observed.
-type Local struct {
-	Capacity cluster.Resources // what its VMs may ask for together
-	VMs      []cluster.VM      // that it hosts, those that leave included
-	Incoming []cluster.VMID    // whose migration to this node is under way
-}
-
-// usage returns what the VMs ask for together.
-func (l Local) usage() (sum cluster.Resources) {
-	for _, v := range l.VMs {
-		sum = sum.Plus(v.Demand)
-	}
-	return sum
-}
+func (Noted) output()    {}
+func (Answered) output() {}
 
 // Step advances the node by one input and returns what it asks for, in order.
 //
@@ -190,7 +225,9 @@ func (n *Node) Step(now time.Duration, in Input) []Output {
 	case Observed:
 		n.observe(in.Local)
 	case Overloaded:
-		n.raise(now)
+		n.raise(now, Overload)
+	case Raised:
+		n.raise(now, in.Kind)
 	case Received:
 		n.receive(now, in.Message)
 	case Solved:

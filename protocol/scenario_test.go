@@ -15,7 +15,7 @@ import (
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		settings := protocol.Defaults()
-		settings.Minimum = 1 // the scenarios are about the smallest partitions
+		settings.Minimum, settings.Growth = 1, 1 // the scenarios are about the smallest partitions
 		w := protocoltest.NewWorld(settings)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			out, err := w.Execute(d)

@@ -32,7 +32,7 @@ type weather struct {
 func newWeather(t *testing.T, seed uint64) *weather {
 	s := protocol.Defaults()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	s.Minimum = 1 + rng.IntN(5)
+	s.Minimum, s.Growth = 1+rng.IntN(5), 1+rng.IntN(2)
 	s.ActionLimit = []time.Duration{3 * time.Second, 300 * time.Second}[rng.IntN(2)]
 	w := &weather{World: protocoltest.NewWorld(s), t: t, seed: seed, rng: rng, nodes: 2 + rng.IntN(5)}
 	for range w.nodes {

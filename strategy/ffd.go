@@ -10,9 +10,10 @@ import (
 	"github.com/dvms-project/dvms/protocol"
 )
 
-// Decider is how a scheduler comes from reports to a decision, with a search of
-// at most budget steps. Decide and ConsolidateFFD are two of them.
-type Decider func(reports []protocol.Report, budget int) Decision
+// Decider is how a scheduler comes from reports, and the events that they are
+// about, to a decision, with a search of at most budget steps. Decide and
+// ConsolidateFFD are two of them.
+type Decider func(s protocol.Solve, budget int) Decision
 
 // FirstFitDecreasing puts each of the demands, the largest first, on the first
 // node with room. Larger is what has more memory and, if that is equal, more
@@ -56,8 +57,8 @@ func FirstFitDecreasing(free, demands []cluster.Resources) (host []int32, looks 
 //
 // That is the usual consolidation and what [1] was compared with: it ignores
 // where VMs are, so it moves many. The budget is of no use to it.
-func ConsolidateFFD(reports []protocol.Report, _ int) Decision {
-	c := configuration(reports)
+func ConsolidateFFD(s protocol.Solve, _ int) Decision {
+	c := configuration(s.Reports)
 	d := Decision{Answer: "exhausted", Nodes: len(c.Nodes), VMs: len(c.VMs)}
 	free, demands := make([]cluster.Resources, len(c.Nodes)), make([]cluster.Resources, len(c.VMs))
 	for i := range c.Nodes {

@@ -82,7 +82,7 @@ func TestFirstFitDecreasingProperties(t *testing.T) {
 
 func TestConsolidateFFD(t *testing.T) {
 	t.Run("packs", func(t *testing.T) {
-		d := strategy.ConsolidateFFD([]protocol.Report{report(3, 1, 50), report(5, 10, 100, 25), report(8, 20, 25)}, 0)
+		d := strategy.ConsolidateFFD(protocol.Solve{Reports: []protocol.Report{report(3, 1, 50), report(5, 10, 100, 25), report(8, 20, 25)}}, 0)
 		if !d.Found || d.Answer != "viable" || len(d.Plan.Actions) != 3 || d.Moved != 3*cluster.GiB || d.Nodes != 3 || d.VMs != 4 || d.Steps != 4 {
 			t.Fatalf("%+v", d)
 		}
@@ -93,13 +93,13 @@ func TestConsolidateFFD(t *testing.T) {
 		}
 	})
 	t.Run("packed already", func(t *testing.T) {
-		d := strategy.ConsolidateFFD([]protocol.Report{report(1, 1, 100, 100), report(2, 9)}, 0)
+		d := strategy.ConsolidateFFD(protocol.Solve{Reports: []protocol.Report{report(1, 1, 100, 100), report(2, 9)}}, 0)
 		if !d.Found || d.Answer != "already-viable" || len(d.Plan.Actions) != 0 {
 			t.Errorf("%+v", d)
 		}
 	})
 	t.Run("no packing", func(t *testing.T) {
-		d := strategy.ConsolidateFFD([]protocol.Report{report(1, 1, 100, 100, 100, 100, 100), report(2, 9, 100, 100, 100, 100)}, 0)
+		d := strategy.ConsolidateFFD(protocol.Solve{Reports: []protocol.Report{report(1, 1, 100, 100, 100, 100, 100), report(2, 9, 100, 100, 100, 100)}}, 0)
 		if d.Found || d.Answer != "exhausted" || !strings.Contains(d.Reasons, "fits no node") {
 			t.Errorf("%+v", d)
 		}
@@ -109,7 +109,7 @@ func TestConsolidateFFD(t *testing.T) {
 		a, b := report(1, 1, 300, 100), report(2, 9, 300, 100)
 		a.Local.VMs[0].Demand, a.Local.VMs[1].Demand = gib(3, 3), gib(1, 2)
 		b.Local.VMs[0].Demand, b.Local.VMs[1].Demand = gib(2, 6), gib(2, 2)
-		d := strategy.ConsolidateFFD([]protocol.Report{a, b}, 0)
+		d := strategy.ConsolidateFFD(protocol.Solve{Reports: []protocol.Report{a, b}}, 0)
 		if d.Found || d.Answer != "exhausted" || !strings.Contains(d.Reasons, "can't be reached") || len(d.Plan.Actions) != 0 {
 			t.Errorf("%+v", d)
 		}

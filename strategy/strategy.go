@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
-	"github.com/dvms-project/dvms/placement"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 )
@@ -44,31 +43,27 @@ type Decision struct {
 	VMs     int           // considered
 }
 
-// Decide looks for a viable placement of the reported VMs on the reported
-// nodes to which a plan leads and that moves the fewest bytes; those of a
-// bypass are not counted. budget bounds the search, in steps; 0 stands for
-// DefaultBudget.
-func Decide(reports []protocol.Report, budget int) Decision {
+// Decide looks for a viable placement of the reported VMs on the reported nodes
+// to which a plan leads, which serves the events that the question is about, and
+// that moves the fewest bytes; those of a bypass are not counted. budget bounds
+// the search, in steps; 0 stands for DefaultBudget.
+//
+// What other events ask for is put right along the way if it can be, and else
+// left as it is: an overload is repaired even if a member can't be drained.
+func Decide(s protocol.Solve, budget int) Decision {
 	if budget == 0 {
 		budget = DefaultBudget
 	}
-	c := configuration(reports)
-	var latest plan.Plan // it leads to the placement that was reachable last, which is the answer
-	r := placement.Solve(c, placement.Problem{Budget: budget, Reachable: func(host []int32) ([]int32, bool) {
-		p, err := plan.Make(c, host)
-		if err == nil {
-			latest = p
-		}
-		return plan.Waiting(err), err == nil
-	}})
-	d := Decision{Answer: r.Answer.String(), Steps: r.Steps, Nodes: len(c.Nodes), VMs: len(c.VMs)}
-	switch r.Answer {
-	case placement.AlreadyViable:
-		d.Found, d.Answer = true, "already-viable"
-	case placement.Viable:
-		d.Found, d.Plan, d.Moved = true, latest, r.Moved
-	case placement.Infeasible, placement.Exhausted:
-		d.Reasons = r.Rejected.String()
+	q := pose(s, true)
+	d := q.answer(budget)
+	if !d.Found && q.relax {
+		steps := d.Steps
+		q = pose(s, false)
+		d = q.answer(budget)
+		d.Steps += steps
+	}
+	if !d.Found && s.Kinds.Has(protocol.Drain) {
+		d.Reasons = q.prisoners()
 	}
 	return d
 }

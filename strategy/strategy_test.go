@@ -23,7 +23,7 @@ func report(node cluster.NodeID, first cluster.VMID, percents ...int) protocol.R
 
 func TestDecide(t *testing.T) {
 	t.Run("a plan", func(t *testing.T) {
-		d := strategy.Decide([]protocol.Report{report(7, 100, 100, 100, 100, 100, 50), report(9, 200, 100)}, 0)
+		d := strategy.Decide(protocol.Solve{Reports: []protocol.Report{report(7, 100, 100, 100, 100, 100, 50), report(9, 200, 100)}}, 0)
 		if !d.Found || d.Answer != "viable" || len(d.Plan.Actions) != 1 || d.Moved != cluster.GiB || d.Nodes != 2 || d.VMs != 6 || d.Steps == 0 {
 			t.Fatalf("%+v", d)
 		}
@@ -32,13 +32,13 @@ func TestDecide(t *testing.T) {
 		}
 	})
 	t.Run("nothing to do", func(t *testing.T) {
-		d := strategy.Decide([]protocol.Report{report(1, 1, 100), report(2, 9, 100)}, 0)
+		d := strategy.Decide(protocol.Solve{Reports: []protocol.Report{report(1, 1, 100), report(2, 9, 100)}}, 0)
 		if !d.Found || d.Answer != "already-viable" || len(d.Plan.Actions) != 0 {
 			t.Errorf("%+v", d)
 		}
 	})
 	t.Run("no solution", func(t *testing.T) {
-		d := strategy.Decide([]protocol.Report{report(1, 1, 100, 100, 100, 100, 100), report(2, 9, 100, 100, 100, 100)}, 0)
+		d := strategy.Decide(protocol.Solve{Reports: []protocol.Report{report(1, 1, 100, 100, 100, 100, 100), report(2, 9, 100, 100, 100, 100)}}, 0)
 		if d.Found || d.Answer != "infeasible" || d.Reasons == "" {
 			t.Errorf("%+v", d)
 		}

@@ -162,6 +162,9 @@ func (m *Mesh) deliver(from cluster.NodeID, e envelope) {
 	if err == nil && message.From != from {
 		err = fmt.Errorf("it says that it is from node %d", message.From)
 	}
+	if err == nil {
+		err = wire.Check(message, m.network.identity.Load().ID)
+	}
 	if err != nil {
 		m.network.refuse(from, err)
 		return

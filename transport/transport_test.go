@@ -465,6 +465,7 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := &Mesh{inbox: make(chan protocol.Message, 100), packets: make(chan packet, 100)}
 		m.network.ctx = t.Context()
+		m.network.identity.Store(&Identity{ID: 2})
 		m.network.gate = newGate(nil, 0, slog.New(slog.DiscardHandler))
 		m.network.deliver = m.deliver
 		in := bytes.NewReader(data)

@@ -43,7 +43,7 @@ var bodies = kindsOf(
 
 var inputs = kindsOf(
 	protocol.Observed{}, protocol.Overloaded{}, protocol.Received{}, protocol.Solved{}, protocol.Migrated{}, protocol.TimerFired{},
-	protocol.Up{}, protocol.Down{},
+	protocol.Up{}, protocol.Down{}, protocol.Raised{},
 )
 
 // Encoded is a value and its type. For a message the type is that of its body;

@@ -22,9 +22,25 @@ func (w *World) describe(out protocol.Output) string {
 		}
 		return fmt.Sprintf("solve %v epoch=%d nodes=%v", out.Partition, out.Epoch, nodes)
 	case protocol.Migrate:
-		return fmt.Sprintf("migrate %s to %d for %v", vmName(out.VM), out.Target, out.Partition)
+		return fmt.Sprintf("%v %s to %d for %v", out.Kind, vmName(out.VM), out.Target, out.Partition)
 	case protocol.Began:
+		if out.Kind != protocol.Overload {
+			return fmt.Sprintf("began %v %v", out.Partition, out.Kind)
+		}
 		return fmt.Sprintf("began %v", out.Partition)
+	case protocol.Noted:
+		if out.Note == protocol.Short || out.Note == protocol.LeftOut {
+			return fmt.Sprintf("note %v %v node=%d", out.Partition, out.Note, out.Node)
+		}
+		return "" // the messages say so too
+	case protocol.Answered:
+		if out.Kinds == protocol.Of(protocol.Overload) {
+			return "" // the release says so too
+		}
+		if out.Reasons != "" {
+			return fmt.Sprintf("answered %v %v: %s", out.Kinds, out.Outcome, out.Reasons)
+		}
+		return fmt.Sprintf("answered %v %v", out.Kinds, out.Outcome)
 	case protocol.Applying:
 		return fmt.Sprintf("applying %v migrations=%d", out.Partition, out.Migrations)
 	case protocol.Ended:

@@ -19,6 +19,8 @@ import (
 //
 //	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
 //	                 adds a node, or several alike, and its VMs
+//	settings [minimum=5] [growth=2] [consolidation=10]
+//	                 changes settings, before the first step
 //	overload node=1  the monitor of node 1 sees an overload
 //	look             the monitors of all nodes look once
 //	deliver [from=1] [to=2] [type=event] [partition=e1.1] [count=3 | all]
@@ -52,6 +54,19 @@ func (w *World) command(d *datadriven.TestData) error {
 	switch d.Cmd {
 	case "node":
 		return w.nodeCommand(d)
+	case "settings":
+		for name, value := range map[string]*int{
+			"minimum": &w.settings.Minimum, "growth": &w.settings.Growth, "consolidation": &w.settings.Consolidation,
+		} {
+			if d.HasArg(name) {
+				v, err := strconv.Atoi(argument(d, name))
+				if err != nil {
+					return err
+				}
+				*value = v
+			}
+		}
+		return nil
 	case "overload":
 		id, err := w.nodeArgument(d, "node")
 		if err != nil {

@@ -172,7 +172,7 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 			w.hosts[out.Target].stale = true
 		case protocol.SetTimer:
 			w.timers = append(w.timers, timer{id, out})
-		case protocol.Began, protocol.Applying, protocol.Ended:
+		case protocol.Began, protocol.Noted, protocol.Applying, protocol.Ended, protocol.Answered:
 		}
 	}
 	return w.check()
@@ -283,7 +283,7 @@ func (w *World) Solvable() bool {
 			reports = append(reports, protocol.Report{Node: id, Local: w.local(id)})
 		}
 	}
-	return strategy.Decide(reports, budget).Found
+	return strategy.Decide(protocol.Solve{Reports: reports}, budget).Found
 }
 
 // MessageAbout returns the position of the oldest message about a partition, or -1.
@@ -332,7 +332,7 @@ func (w *World) Deliver(i int) error {
 func (w *World) Answer(i int) error {
 	p := w.solves[i]
 	w.solves = slices.Delete(w.solves, i, i+1)
-	d := strategy.Decide(p.solve.Reports, budget)
+	d := strategy.Decide(p.solve, budget)
 	fmt.Fprintf(&w.log, "%d: solved %v %s", p.node, p.solve.Partition, d.Answer)
 	for _, a := range d.Plan.Actions {
 		fmt.Fprintf(&w.log, " %s:%d->%d", vmName(a.VM), a.Source, a.Target)
@@ -344,7 +344,7 @@ func (w *World) Answer(i int) error {
 		fmt.Fprintf(&w.log, " rejected %s", d.Reasons)
 	}
 	w.log.WriteString("\n")
-	return w.Step(p.node, protocol.Solved{Partition: p.solve.Partition, Epoch: p.solve.Epoch, Found: d.Found, Plan: d.Plan})
+	return w.Step(p.node, protocol.Solved{Partition: p.solve.Partition, Epoch: p.solve.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons})
 }
 
 // Finish ends the migration at a position, well unless it is broken.
