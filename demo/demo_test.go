@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/dvms-project/dvms/agent"
 	"github.com/dvms-project/dvms/demo"
 )
@@ -19,7 +21,8 @@ const asAgent = "DVMS_TEST_AGENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAgent) == "" {
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m)
+		return
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if err := demo.Agent(context.Background(), os.Stdin, os.Stdout, log); err != nil {

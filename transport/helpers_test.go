@@ -6,7 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"testing"
+
+	"go.uber.org/goleak"
 )
+
+// When all tests are over no goroutine is left.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func csr(t testing.TB, key *ecdsa.PrivateKey) []byte {
 	t.Helper()
