@@ -129,21 +129,17 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var screen *screen
 	switch {
 	case f.json:
 	case isTerminal(stdout):
-		screen = newScreen(stdout)
-		s.Show = screen.show
+		s.Show = newScreen(stdout).show
 	default:
-		lines := &lines{out: stdout}
-		s.Say = lines.say
+		s.Say = (&lines{out: stdout}).say
 		if _, err := fmt.Fprintf(stdout, "demo: %d agents, seed %d; starting\n", s.Agents, s.Seed); err != nil {
 			return err
 		}
 	}
 	sum, err := demo.Run(ctx, s)
-	screen.end()
 	if err != nil {
 		return err
 	}

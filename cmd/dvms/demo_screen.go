@@ -50,9 +50,6 @@ func (s *screen) show(v demo.View) {
 	io.WriteString(s.out, out.String())
 }
 
-// end leaves the last view where it is.
-func (s *screen) end() {}
-
 // draw returns the lines of a view, as many as there is room for.
 func (s *screen) draw(v demo.View, height int) []string {
 	lines := []string{
