@@ -33,6 +33,7 @@ func (n *Node) askedToMerge(now time.Duration, m Message, ask Merge) {
 	}
 	n.emit(Ended{Partition: b.id, Outcome: MergedAway, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 	n.sendAbout(m.From, m.Partition, m.Epoch, Merged{Into: ask.Into, OK: true, Members: b.members, Kinds: b.kinds, Tally: b.tally})
+	n.remember()
 	n.booking = booking{
 		id:      ask.Into,
 		epoch:   max(ask.IntoEpoch, b.epoch) + 1,

@@ -105,6 +105,7 @@ type Node struct {
 	sequence uint32           // of the last event raised here
 	booked   bool
 	booking  booking // meaningful while booked
+	left     []mark  // the last reservations that ended, the latest first; never changed in place
 
 	pending   Kinds             // of the event raised here that has not ended yet
 	waits     [numKinds]wait    // after events that could not be solved
@@ -148,12 +149,20 @@ func (n *Node) Epoch() Epoch { return n.booking.epoch }
 // Leader returns the leader of the partition that holds the node.
 func (n *Node) Leader() cluster.NodeID { return n.booking.leader }
 
-// Promised returns the room that the node has promised to incoming VMs.
+// Promised returns the room that the node has promised to incoming VMs. One that
+// is here has got its room, even if its source has not yet said so.
 func (n *Node) Promised() (sum cluster.Resources) {
 	for _, a := range n.arrivals {
-		sum = sum.Plus(a.demand)
+		if !n.hosts(a.vm) {
+			sum = sum.Plus(a.demand)
+		}
 	}
 	return sum
+}
+
+// hosts reports whether a VM is on this node.
+func (n *Node) hosts(vm cluster.VMID) bool {
+	return slices.ContainsFunc(n.local.VMs, func(v cluster.VM) bool { return v.ID == vm })
 }
 
 // Expects reports whether the node has promised room to a VM that is to come.

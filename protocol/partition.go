@@ -118,7 +118,8 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	n.forward(n.id, passOver, b.id, b.epoch, e)
+	last := e.resume(n.id)
+	n.forward(last, passOver, b.id, b.epoch, e)
 }
 
 // leapfrog sends the event of another partition to the first out, the next
@@ -126,13 +127,11 @@ func (n *Node) pass(e Event) {
 func (n *Node) leapfrog(m Message, e Event) {
 	exclude := []cluster.NodeID{n.id}
 	if n.booked {
-		exclude = n.booking.members
+		// The initiator may have been a member; the event must get back to it.
+		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	last := n.id
-	if e.Aside {
-		last, e.Aside = e.From, false
-	}
+	last := e.resume(n.id)
 	n.forward(last, exclude, m.Partition, m.Epoch, e)
 }
 
@@ -140,7 +139,19 @@ func (n *Node) leapfrog(m Message, e Event) {
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	n.forward(n.id, passOver, m.Partition, m.Epoch, e)
+	last := e.resume(n.id)
+	n.forward(last, passOver, m.Partition, m.Epoch, e)
+}
+
+// resume puts an event that was taken off its way back on it, and returns the
+// node from which on it goes: that at which it left its way, or the one at
+// which it is.
+func (e *Event) resume(at cluster.NodeID) cluster.NodeID {
+	if e.Aside {
+		at = e.From
+	}
+	e.Aside, e.From = false, 0
+	return at
 }
 
 // forward sends an event to the node that the overlay names after last,
@@ -199,6 +210,8 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		n.pass(e)
 	case m.Partition.Initiator == n.id:
 		// The procedure is over, or it would hold this node.
+	case !n.booked && n.hasLeft(m):
+		n.leapfrog(m, e)
 	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
@@ -303,10 +316,15 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 	case n.leads(m, merging):
 		b.tally.Hops = r.Tally.Hops
 		b.returned, b.busy = true, r.Busy
-	case n.leads(m, waiting) && b.state == CannotGrow:
+	case n.leads(m, waiting):
 		b.tally.Hops = r.Tally.Hops
-		b.busy = r.Busy
-		n.end(now, Unsolvable)
+		if b.state == Grow { // Stuck is still on its way
+			n.cannotGrow(now)
+		}
+		if b.phase == waiting {
+			b.busy = r.Busy
+			n.end(now, Unsolvable)
+		}
 	}
 }
 
@@ -348,6 +366,9 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		return
 	}
 	wasMerging, held := b.phase == merging, b.held
+	if absorbed {
+		n.remember()
+	}
 	n.unset(PhaseTimer)
 	n.unset(RenewTimer)
 	n.booking = booking{
@@ -549,6 +570,7 @@ func (n *Node) free(now time.Duration) {
 		n.doubt(now, func(a arrival) bool { return !slices.Contains(n.local.Incoming, a.vm) })
 		return
 	}
+	n.remember()
 	n.booked = false
 	n.booking = booking{}
 }

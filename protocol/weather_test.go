@@ -10,6 +10,7 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/protocol/protocoltest"
+	"github.com/dvms-project/dvms/rule"
 )
 
 var (
@@ -105,8 +106,27 @@ func (w *weather) step() {
 		w.check(w.Tell(id, !w.Alive(id) || w.rng.IntN(5) == 0)) // sometimes wrong
 	case p < 98:
 		w.Cut([]cluster.NodeID{w.node()})
-	default:
+	case p < 99:
 		w.Heal()
+	default:
+		w.event()
+	}
+}
+
+// event lets an event of another kind than an overload arise.
+func (w *weather) event() {
+	switch w.rng.IntN(4) {
+	case 0:
+		w.Drain(w.node(), w.rng.IntN(3) > 0)
+	case 1:
+		w.Underload(w.node())
+	case 2:
+		w.vms++
+		w.Place(w.node(), cluster.Of(cluster.Millicores(w.rng.IntN(8))*100, cluster.GiB), w.rng.IntN(2) == 0)
+	case 3:
+		if w.vms > 1 {
+			w.AddRule(protocol.Rule{Name: "apart", Kind: rule.Spread, VMs: []cluster.VMID{1, 2}})
+		}
 	}
 }
 
@@ -144,7 +164,7 @@ func (w *weather) refuted() bool {
 // procedure ends and every node is free (L1); and what the solver can solve over
 // all nodes is solved (L2).
 func TestWeather(t *testing.T) {
-	happened := map[string]int{"migrate ": 0, " lost members": 0, " aborted members": 0, " merged members": 0, "could not move": 0, " solved members": 0}
+	happened := map[string]int{"migrate ": 0, " lost members": 0, " aborted members": 0, " merged members": 0, "could not move": 0, " solved members": 0, "run v": 0, "resume v": 0, "answered drain solved": 0, "answered underload solved": 0, "answered rule solved": 0}
 	for seed := *firstSeed; seed < *firstSeed+uint64(*seeds); seed++ {
 		w := newWeather(t, seed)
 		for range 80 {
@@ -177,7 +197,7 @@ func TestWeather(t *testing.T) {
 		}
 	}
 	for what, times := range happened {
-		if times < *seeds/100 {
+		if times < *seeds/1000 {
 			t.Errorf("%q happened only %d times", what, times)
 		}
 	}

@@ -237,7 +237,7 @@ func (q *question) prisoners() string {
 			host[v] = exclusions[n].Node
 			continue
 		}
-		stay = append(stay, c.VMs[v].Name+" ("+obstacles(exclusions)+")")
+		stay = append(stay, c.VMs[v].Name+" ("+obstacles(exclusions, c.Host[v])+")")
 	}
 	if stay == nil {
 		return "all VMs have room elsewhere, but there is no way there by migrations"
@@ -245,12 +245,13 @@ func (q *question) prisoners() string {
 	return "can't leave: " + strings.Join(stay, ", ")
 }
 
-// obstacles counts, by reason, the nodes that a VM can't go to.
-func obstacles(exclusions []placement.Exclusion) string {
+// obstacles counts, by reason, the nodes but its own that a VM can't go to.
+func obstacles(exclusions []placement.Exclusion, home int32) string {
 	var lacks [cluster.NumResources]int
 	closed, rules := 0, 0
 	for _, e := range exclusions {
 		switch {
+		case e.Node == home:
 		case e.Closed:
 			closed++
 		case len(e.Rules) > 0:
@@ -266,14 +267,24 @@ func obstacles(exclusions []placement.Exclusion) string {
 	var parts []string
 	for k, n := range lacks {
 		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%v short on %d nodes", cluster.Resource(k), n))
+			parts = append(parts, fmt.Sprintf("%s without enough %v", nodes(n), cluster.Resource(k)))
 		}
 	}
 	if rules > 0 {
-		parts = append(parts, fmt.Sprintf("a rule forbids %d nodes", rules))
+		parts = append(parts, nodes(rules)+" forbidden by a rule")
 	}
 	if closed > 0 {
-		parts = append(parts, fmt.Sprintf("%d take nobody in", closed))
+		parts = append(parts, nodes(closed)+" closed")
+	}
+	if parts == nil {
+		return "no other node here"
 	}
 	return strings.Join(parts, ", ")
+}
+
+func nodes(n int) string {
+	if n == 1 {
+		return "1 node"
+	}
+	return fmt.Sprintf("%d nodes", n)
 }

@@ -92,7 +92,10 @@ emulated hosts.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
-	root.AddCommand(newSimulate(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(), newDemo(), newReplay(), newDemoAgent(), newVersion())
+	root.AddCommand(
+		newSimulate(), newExplain(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(),
+		newDemo(), newReplay(), newDemoAgent(), newVersion(),
+	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseArguments(root)

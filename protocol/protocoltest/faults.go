@@ -45,18 +45,22 @@ func (w *World) Return(id cluster.NodeID) error {
 // Tell tells all nodes that are alive that a node is gone, or is there again.
 func (w *World) Tell(about cluster.NodeID, gone bool) error {
 	w.start()
-	var in protocol.Input = protocol.Up{Node: about}
-	if gone {
-		in = protocol.Down{Node: about}
-	}
 	for _, id := range w.ids {
 		if id != about && !w.hosts[id].crashed && w.side[id] == w.side[about] {
-			if err := w.Step(id, in); err != nil {
+			if err := w.TellOne(id, about, gone); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// TellOne tells one node that another is gone, or is there again.
+func (w *World) TellOne(id, about cluster.NodeID, gone bool) error {
+	if gone {
+		return w.Step(id, protocol.Down{Node: about})
+	}
+	return w.Step(id, protocol.Up{Node: about})
 }
 
 // Cut cuts the network between the given nodes and all others. Messages between

@@ -17,29 +17,43 @@ import (
 // Nodes are numbered from 1, VMs are v1, v2 and so on in the order in which
 // they were added. CPU is in percent of a core. The commands are:
 //
+//	settings minimum=1 growth=2 lease=3s …
+//	                 changes settings of the protocol, before the first step
 //	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
 //	                 adds a node, or several alike, and its VMs
-//	settings [minimum=5] [growth=2] [consolidation=10]
-//	                 changes settings, before the first step
 //	overload node=1  the monitor of node 1 sees an overload
+//	drain node=1 [end]
+//	                 node 1 is to be emptied, or no longer
+//	underload node=1 node 1 could as well be empty
+//	place node=1 cpu=50 [memory=1GiB] [asleep]
+//	                 a VM that waits, or sleeps, on node 1 is to run
+//	rule name=apart kind=spread vms=(v1,v2) [nodes=(1,2)]
+//	                 adds a rule
 //	look             the monitors of all nodes look once
-//	deliver [from=1] [to=2] [type=event] [partition=e1.1] [count=3 | all]
-//	                 delivers the oldest messages that match, one by default
+//	deliver [from=1] [to=2] [type=event] [partition=e1.1] [epoch=2]
+//	        [count=3 | all] [nth=2] [copy]
+//	                 delivers the oldest messages that match, one by default;
+//	                 or the second of them; a copy of it stays under way
 //	send from=3 to=1 partition=e1.1 epoch=3 (order=v1 target=2 | admit=v1)
 //	                 puts a message under way that comes from a past of its own
 //	drop …           loses messages, chosen as in deliver
 //	grow partition=e1.1 leader=10 [quiet]
 //	                 does what is under way for a partition, and nothing else,
 //	                 until that node leads it and asks the solver
-//	solve [node=2]   lets the solver of a node answer
+//	solve [node=2] [partition=e1.1] [epoch=2]
+//	                 lets the solver of a node answer
 //	migrate [vm=v3] [fail]
 //	                 ends a migration
 //	load vm=v1 cpu=90
 //	advance by=2s    lets time go on and timers fire
+//	tick by=1s       lets time go on, and no timer fires
+//	fire node=1 timer=lease
+//	                 lets a timer fire that is due
 //	run [quiet]      does all that is under way, oldest first
 //	crash node=4     node 4 dies, and nobody is told
 //	return node=4    it starts again, empty
-//	down node=4      all nodes are told that node 4 is gone
+//	down node=4 [to=2]
+//	                 all nodes, or one, are told that node 4 is gone
 //	up node=4        all nodes are told that it is there
 //	cut nodes=(1,2)  cuts the network between these and the others
 //	heal             mends it
@@ -55,24 +69,15 @@ func (w *World) command(d *datadriven.TestData) error {
 	case "node":
 		return w.nodeCommand(d)
 	case "settings":
-		for name, value := range map[string]*int{
-			"minimum": &w.settings.Minimum, "growth": &w.settings.Growth, "consolidation": &w.settings.Consolidation,
-		} {
-			if d.HasArg(name) {
-				v, err := strconv.Atoi(argument(d, name))
-				if err != nil {
-					return err
-				}
-				*value = v
-			}
-		}
-		return nil
+		return w.settingsCommand(d)
 	case "overload":
 		id, err := w.nodeArgument(d, "node")
 		if err != nil {
 			return err
 		}
 		return w.Step(id, protocol.Overloaded{})
+	case "drain", "underload", "place", "rule":
+		return w.eventCommand(d)
 	case "look":
 		return w.Look()
 	case "deliver", "drop":
@@ -81,7 +86,9 @@ func (w *World) command(d *datadriven.TestData) error {
 		return w.sendCommand(d)
 	case "solve":
 		for i, p := range w.solves {
-			if !d.HasArg("node") || argument(d, "node") == strconv.FormatUint(uint64(p.node), 10) {
+			if matches(d, map[string]string{
+				"node": fmt.Sprint(p.node), "partition": p.solve.Partition.String(), "epoch": fmt.Sprint(p.solve.Epoch),
+			}) {
 				return w.Answer(i)
 			}
 		}
@@ -117,6 +124,16 @@ func (w *World) command(d *datadriven.TestData) error {
 			return err
 		}
 		return w.Advance(by)
+	case "tick":
+		by, err := time.ParseDuration(argument(d, "by"))
+		w.Tick(by)
+		return err
+	case "fire":
+		id, err := w.nodeArgument(d, "node")
+		if err != nil {
+			return err
+		}
+		return w.Fire(id, argument(d, "timer"))
 	case "run":
 		err := w.Run()
 		if d.HasArg("quiet") {
@@ -133,6 +150,13 @@ func (w *World) command(d *datadriven.TestData) error {
 			return w.Crash(id)
 		case "return":
 			return w.Return(id)
+		}
+		if d.HasArg("to") {
+			to, err := w.nodeArgument(d, "to")
+			if err != nil {
+				return err
+			}
+			return w.TellOne(to, id, d.Cmd == "down")
 		}
 		return w.Tell(id, d.Cmd == "down")
 	case "cut":
@@ -254,6 +278,9 @@ func (w *World) deliverCommand(d *datadriven.TestData) error {
 			}
 			return nil
 		}
+		if d.HasArg("copy") {
+			w.Double(i)
+		}
 		if d.Cmd == "drop" {
 			w.Drop(i)
 		} else if err := w.Deliver(i); err != nil {
@@ -303,20 +330,31 @@ func (w *World) sendCommand(d *datadriven.TestData) error {
 
 // find returns the position of the oldest message that a command asks for, or -1.
 func (w *World) find(d *datadriven.TestData) int {
+	nth, err := strconv.Atoi(argument(d, "nth"))
+	if err != nil {
+		nth = 1
+	}
 	for i, e := range w.messages {
-		is := map[string]string{
-			"from": fmt.Sprint(e.message.From), "to": fmt.Sprint(e.to),
-			"type": messageName(e.message), "partition": e.message.Partition.String(),
-		}
-		matches := true
-		for key, value := range is {
-			matches = matches && (!d.HasArg(key) || argument(d, key) == value)
-		}
-		if matches {
-			return i
+		if matches(d, map[string]string{
+			"from": fmt.Sprint(e.message.From), "to": fmt.Sprint(e.to), "type": messageName(e.message),
+			"partition": e.message.Partition.String(), "epoch": fmt.Sprint(e.message.Epoch),
+		}) {
+			if nth--; nth == 0 {
+				return i
+			}
 		}
 	}
 	return -1
+}
+
+// matches reports whether something is what the arguments of a command ask for.
+func matches(d *datadriven.TestData, is map[string]string) bool {
+	for key, value := range is {
+		if d.HasArg(key) && argument(d, key) != value {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *World) state() {
@@ -341,7 +379,17 @@ func (w *World) state() {
 			}
 			w.log.WriteString(vmName(v.ID))
 		}
-		w.log.WriteString("]\n")
+		w.log.WriteString("]")
+		if h.draining {
+			w.log.WriteString(" draining")
+		}
+		if len(l.Waiting)+len(l.Sleeping) > 0 {
+			fmt.Fprintf(&w.log, " %d to be placed", len(l.Waiting)+len(l.Sleeping))
+		}
+		if l.Broken {
+			w.log.WriteString(" breaks a rule")
+		}
+		w.log.WriteString("\n")
 	}
 	fmt.Fprintf(&w.log, "%d migrations", w.moved)
 	if !w.Quiet() {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/strategy"
 )
@@ -28,6 +29,8 @@ type World struct {
 	hosts      map[cluster.NodeID]*host
 	vms        []cluster.VM // v1 is vms[0]
 	place      []cluster.NodeID
+	wishes     map[cluster.VMID]wish
+	rules      []protocol.Rule
 	messages   []envelope
 	solves     []pending
 	migrations []migration
@@ -39,11 +42,12 @@ type World struct {
 }
 
 type host struct {
-	node     *protocol.Node
-	capacity cluster.Resources
-	stale    bool // what it hosts has changed since it was told
-	crashed  bool
-	starts   uint32 // how often it has returned
+	node                  *protocol.Node
+	capacity              cluster.Resources
+	stale                 bool // what it hosts has changed since it was told
+	crashed               bool
+	draining, underloaded bool
+	starts                uint32 // how often it has returned
 }
 
 type envelope struct {
@@ -120,7 +124,9 @@ func (w *World) Node(id cluster.NodeID) *protocol.Node {
 // SetDemand changes what a VM asks for.
 func (w *World) SetDemand(vm cluster.VMID, cpu cluster.Millicores) {
 	w.vms[vm-1].Demand[cluster.CPU] = int64(cpu)
-	w.hosts[w.place[vm-1]].stale = true
+	if h, ok := w.hosts[w.place[vm-1]]; ok {
+		h.stale = true
+	}
 }
 
 // local is what the hypervisor of a node says.
@@ -136,6 +142,7 @@ func (w *World) local(id cluster.NodeID) protocol.Local {
 			l.Incoming = append(l.Incoming, m.order.VM)
 		}
 	}
+	w.describeLocal(id, &l)
 	return l
 }
 
@@ -183,7 +190,11 @@ func (w *World) take(id cluster.NodeID, outputs []protocol.Output) error {
 // way yet.
 func (w *World) fenced(source cluster.NodeID, m protocol.Migrate) error {
 	from, to := w.hosts[source].node, w.hosts[m.Target].node
-	if w.place[m.VM-1] != source {
+	if m.Kind != plan.Migrate {
+		if err := w.mayStart(source, m); err != nil {
+			return err
+		}
+	} else if w.place[m.VM-1] != source {
 		return fmt.Errorf("%s is to move from %d to %d, and is on %d", vmName(m.VM), source, m.Target, w.place[m.VM-1])
 	}
 	if slices.ContainsFunc(w.migrations, func(o migration) bool { return o.order.VM == m.VM }) {
@@ -351,7 +362,10 @@ func (w *World) Answer(i int) error {
 func (w *World) Finish(i int, ok bool) error {
 	m := w.migrations[i]
 	w.migrations = slices.Delete(w.migrations, i, i+1)
-	verb := "arrived at"
+	verb := map[plan.Kind]string{plan.Run: "started on", plan.Resume: "resumed on"}[m.order.Kind]
+	if verb == "" {
+		verb = "arrived at"
+	}
 	ok = ok && !m.broken
 	if ok {
 		w.place[m.order.VM-1] = m.order.Target
@@ -392,8 +406,11 @@ func (w *World) Advance(by time.Duration) error {
 // Look lets the monitor of every node look once, in order.
 func (w *World) Look() error {
 	for _, id := range w.ids {
-		if l := w.local(id); !w.hosts[id].crashed && !w.usage(l).Within(l.Capacity) {
-			if err := w.Step(id, protocol.Overloaded{}); err != nil {
+		if w.hosts[id].crashed {
+			continue
+		}
+		for _, k := range w.kinds(id) {
+			if err := w.raise(id, k); err != nil {
 				return err
 			}
 		}
