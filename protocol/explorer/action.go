@@ -173,6 +173,9 @@ func (c *catalogue) perform(s *state, a action) (ok bool, err error) {
 // give gives a node an input, and does what it asks for.
 func (c *catalogue) give(s *state, at int, input uint32) error {
 	r := c.step(s.nodes[at], input)
+	if r.err != nil {
+		return r.err
+	}
 	s.nodes[at] = r.node
 	for _, e := range r.effects {
 		switch e.kind {
@@ -211,7 +214,7 @@ func (c *catalogue) raise(s *state, at int) (ok bool, err error) {
 		ok = ok || e.kind == begins
 	}
 	if !ok {
-		return false, nil
+		return false, r.err
 	}
 	s.left[event]--
 	return true, c.give(s, at, overloaded)

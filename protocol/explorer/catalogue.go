@@ -95,6 +95,7 @@ const (
 type result struct {
 	node    uint32
 	effects []effect
+	err     error // the node panicked
 }
 
 // The inputs that have fixed numbers; timers follow.
@@ -191,12 +192,16 @@ func (c *catalogue) make(number, input uint32) result {
 }
 
 // stepped makes a step with a node, which it changes.
-func (c *catalogue) stepped(at int, n *protocol.Node, input uint32) result {
+func (c *catalogue) stepped(at int, n *protocol.Node, input uint32) (r result) {
 	if input == ticked {
 		n.Shift(-unit)
 		return result{node: c.number(at, n)}
 	}
-	var r result
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.err = fmt.Errorf("node %d panics: %v", at+1, cause)
+		}
+	}()
 	outputs := n.Step(base, c.inputOf(input))
 	if c.tamper != nil {
 		outputs = c.tamper(outputs)

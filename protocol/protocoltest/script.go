@@ -60,9 +60,19 @@ func (w *World) Execute(line string) (string, error) {
 	w.log.Reset()
 	d, err := parseCommand(line)
 	if err == nil {
-		err = w.command(d)
+		err = w.carefully(d)
 	}
 	return w.log.String(), err
+}
+
+// carefully executes a command; a panic of a node is an error.
+func (w *World) carefully(d *command) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	return w.command(d)
 }
 
 func (w *World) command(d *command) error {
