@@ -79,6 +79,7 @@ emulated hosts.`,
   dvms plan snapshot.json               how to repair a cluster; moves nothing
   dvms vjobs examples/vjobs/thesis.yaml a queue of virtualized jobs
   dvms demo                             watch agents repair overloads on this machine
+  dvms explore --nodes 4 --crashes 1    all that can happen to four nodes
   dvms bench solver                     how good and fast the planner is here
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,

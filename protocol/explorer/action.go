@@ -3,6 +3,7 @@ package explorer
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
@@ -33,18 +34,43 @@ const (
 
 // actions appends what may happen in a state, always in the same order.
 func (c *catalogue) actions(s *state, all []action) []action {
-	for i, m := range s.messages {
-		if i > 0 && s.messages[i-1] == m {
-			continue
+	all = c.deliveries(s, all)
+	all = c.answers(s, all)
+	due := false
+	for i, n := range s.nodes[:c.size] {
+		if n == 0 {
+			all = c.ofDead(s, uint32(i), all)
+		} else {
+			all = c.ofNode(s, uint32(i), all)
+			due = due || c.nodes[n].due != 0
 		}
-		if s.nodes[c.letters[m>>1].to] == 0 {
-			continue // late, to a node that is dead; it may be back before it comes
+		if believed := s.dead&(1<<i) != 0; believed != (n == 0) {
+			all = append(all, action{notice, uint32(i), 0})
+		}
+	}
+	if !due {
+		all = c.ticks(s, all)
+	}
+	return all
+}
+
+// deliveries appends the messages that may be delivered. One that is late may
+// be on its way to a node that is dead, and that may be back before it comes.
+func (c *catalogue) deliveries(s *state, all []action) []action {
+	for i, m := range s.messages {
+		if i > 0 && s.messages[i-1] == m || s.nodes[c.letters[m>>1].to] == 0 {
+			continue
 		}
 		all = append(all, action{deliver, m, 0})
 		if s.left[duplicate] > 0 {
 			all = append(all, action{deliverCopy, m, 0})
 		}
 	}
+	return all
+}
+
+// answers appends the solvers and the migrations that may end.
+func (c *catalogue) answers(s *state, all []action) []action {
 	for i, n := range s.solves {
 		if i == 0 || s.solves[i-1] != n {
 			all = append(all, action{answer, n, 0})
@@ -58,34 +84,30 @@ func (c *catalogue) actions(s *state, all []action) []action {
 			all = append(all, action{fail, m, 0})
 		}
 	}
-	due := false
-	for i, n := range s.nodes[:c.size] {
-		node := uint32(i)
-		if n == 0 {
-			if s.left[comeback] > 0 {
-				all = append(all, action{rejoin, node, 0})
-			}
-		} else {
-			if s.left[event] > 0 && !c.nodes[n].booked {
-				all = append(all, action{raise, node, 0})
-			}
-			if s.left[crash] > 0 {
-				all = append(all, action{die, node, 0})
-			}
-			for t := c.nodes[n].due; t != 0; t &= t - 1 {
-				due = true
-				timer := bits.TrailingZeros8(t)
-				if s.left[failure] > 0 || !c.solving(s, i, timer) {
-					all = append(all, action{fire, node, uint32(timer)})
-				}
-			}
-		}
-		if believed := s.dead&(1<<i) != 0; believed != (n == 0) {
-			all = append(all, action{notice, node, 0})
-		}
+	return all
+}
+
+func (c *catalogue) ofDead(s *state, at uint32, all []action) []action {
+	if s.left[comeback] > 0 {
+		all = append(all, action{rejoin, at, 0})
 	}
-	if !due {
-		all = c.ticks(s, all)
+	return all
+}
+
+// ofNode appends what a live node may do by itself, or suffer.
+func (c *catalogue) ofNode(s *state, at uint32, all []action) []action {
+	n := &c.nodes[s.nodes[at]]
+	if s.left[event] > 0 && !n.booked {
+		all = append(all, action{raise, at, 0})
+	}
+	if s.left[crash] > 0 {
+		all = append(all, action{die, at, 0})
+	}
+	for t := n.due; t != 0; t &= t - 1 {
+		timer := bits.TrailingZeros8(t)
+		if s.left[failure] > 0 || !c.solving(s, int(at), timer) {
+			all = append(all, action{fire, at, uint32(timer)})
+		}
 	}
 	return all
 }
@@ -274,7 +296,7 @@ func (c *catalogue) tick(s *state, lost uint32) {
 		i++
 	}
 	s.messages = messages
-	sortIfNeeded(s.messages)
+	slices.Sort(s.messages)
 	for i, n := range s.nodes[:c.size] {
 		if n != 0 {
 			s.nodes[i] = c.step(n, ticked).node
@@ -288,33 +310,19 @@ func (c *catalogue) tick(s *state, lost uint32) {
 func (c *catalogue) die(s *state, at int) error {
 	s.left[crash]--
 	s.nodes[at] = 0
-	messages := s.messages[:0]
-	for _, m := range s.messages {
-		if c.letters[m>>1].to != at || m&1 == 1 {
-			messages = append(messages, m)
-		}
-	}
-	s.messages = messages
-	solves := s.solves[:0]
-	for _, n := range s.solves {
-		if c.solves[n].at != at {
-			solves = append(solves, n)
-		}
-	}
-	s.solves = solves
+	s.messages = slices.DeleteFunc(s.messages, func(m uint32) bool { return c.letters[m>>1].to == at && m&1 == 0 })
+	s.solves = slices.DeleteFunc(s.solves, func(n uint32) bool { return c.solves[n].at == at })
 	var widowed []int // targets whose VM will not come
-	moves := s.moves[:0]
-	for _, m := range s.moves {
+	for i, m := range s.moves {
 		switch move := c.moves[m>>1]; at {
 		case move.source:
 			widowed = append(widowed, move.target)
 		case move.target:
-			moves = append(moves, m|1)
-		default:
-			moves = append(moves, m)
+			s.moves[i] = m | 1
 		}
 	}
-	s.moves = moves
+	s.moves = slices.DeleteFunc(s.moves, func(m uint32) bool { return c.moves[m>>1].source == at })
+	slices.Sort(s.moves)
 	for _, target := range widowed {
 		if err := c.observe(s, target); err != nil {
 			return err
@@ -351,6 +359,7 @@ func (c *catalogue) tell(s *state, about int) error {
 	return nil
 }
 
+// reports says what all live nodes host.
 func (c *catalogue) reports(s *state) (all []protocol.Report) {
 	for i, n := range s.nodes[:c.size] {
 		if n != 0 {

@@ -2,16 +2,9 @@ package explorer
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
 )
-
-func sortIfNeeded(list []uint32) {
-	if !slices.IsSorted(list) {
-		slices.Sort(list)
-	}
-}
 
 // faulty reports whether anything has gone wrong so far.
 func (c *catalogue) faulty(s *state) bool {
