@@ -27,8 +27,10 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.SetTimer:
 			w.setTimer(node, out.Timer, out.At)
 		case protocol.Began:
-			w.partitions[out.Partition] = &procedure{began: now}
-		case protocol.Noted, protocol.Answered:
+			w.partitions[out.Partition] = &procedure{began: now, kind: out.Kind}
+		case protocol.Noted:
+			w.noted(now, out)
+		case protocol.Answered: // who raised the event is told; nobody waits for it here
 		case protocol.Applying:
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
@@ -38,6 +40,14 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			panic(fmt.Sprintf("experiment: unknown output %T", out))
 		}
 	}
+}
+
+// noted records a step of a procedure.
+func (w *world) noted(now time.Duration, n protocol.Noted) {
+	w.sink.Record(trace.Step{
+		At: now, Partition: w.partitionName(n.Partition), Node: hostName(int(n.Node)),
+		What: n.Note.String(), Members: n.Members, Other: w.partitionName(n.Other),
+	})
 }
 
 // procedure returns what the run knows of a partition. The zero ID stands for
@@ -181,6 +191,11 @@ func (w *world) recordReconfiguration(now time.Duration, id protocol.PartitionID
 	})
 }
 
+// kinds names the events that a procedure was about: those of all that merged.
+func (p *procedure) kinds(e protocol.Ended) string {
+	return (e.Kinds | protocol.Of(p.kind)).String()
+}
+
 func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *procedure, e protocol.Ended, outcome string) {
 	members := make([]string, len(e.Members))
 	for i, m := range e.Members {
@@ -188,6 +203,7 @@ func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *p
 	}
 	w.sink.Record(trace.Partition{
 		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
-		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves, Outcome: outcome,
+		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves,
+		Kind: p.kinds(e), Reasons: e.Reasons, Outcome: outcome,
 	})
 }

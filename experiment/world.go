@@ -73,6 +73,7 @@ type hostState struct {
 // procedure is what the run knows of a partition, or of a central run.
 type procedure struct {
 	began   time.Duration
+	kind    protocol.Kind // of the event that began it
 	applied time.Duration
 	plan    protocol.Applying
 	active  bool // a plan is being carried out

@@ -135,6 +135,11 @@ func (e *encoder) resources(r cluster.Resources) {
 	}
 }
 
+func (e *encoder) path(p overlay.Path) {
+	e.count(len(p))
+	e.b = append(e.b, p...)
+}
+
 func (e *encoder) partition(p PartitionID) {
 	e.node(p.Initiator)
 	e.count(int(p.Sequence))
@@ -219,9 +224,9 @@ func (e *encoder) booking(b *booking) {
 	e.nodes(b.members)
 	e.b = append(e.b, byte(b.kinds))
 	e.count(b.target)
+	e.path(b.path)
 	e.resources(b.lacking)
 	e.flags(b.over, b.tried, b.small, b.asked, b.returned, b.busy)
-	e.path(b.path)
 	e.numbers(b.orders)
 	e.count(len(b.answers))
 	for _, a := range b.answers {
@@ -352,12 +357,7 @@ func (e *encoder) event(v Event) {
 	e.b = append(e.b, byte(v.Kinds))
 	e.count(v.Target)
 	e.count(v.Round)
+	e.path(v.Path)
 	e.flags(v.Busy, v.Aside, v.Tried)
 	e.node(v.From)
-	e.path(v.Path)
-}
-
-func (e *encoder) path(p overlay.Path) {
-	e.count(len(p))
-	e.b = append(e.b, p...)
 }

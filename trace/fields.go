@@ -107,6 +107,17 @@ func (r *Partition) walk(f fields) {
 	f.count("merges", &r.Merges)
 	f.count("solves", &r.Solves)
 	f.text("outcome", &r.Outcome)
+	f.text("kind", &r.Kind)
+	f.text("reasons", &r.Reasons)
+}
+
+func (r *Step) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.text("partition", &r.Partition)
+	f.text("node", &r.Node)
+	f.text("what", &r.What)
+	f.count("members", &r.Members)
+	f.text("other", &r.Other)
 }
 
 func (r *Starved) walk(f fields) {

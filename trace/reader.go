@@ -185,6 +185,7 @@ var recordReaders = map[string]func(fields) Record{
 	Migration{}.Type():       read[Migration],
 	Reconfiguration{}.Type(): read[Reconfiguration],
 	Partition{}.Type():       read[Partition],
+	Step{}.Type():            read[Step],
 	Starved{}.Type():         read[Starved],
 	Place{}.Type():           read[Place],
 	End{}.Type():             read[End],

@@ -122,7 +122,23 @@ type Partition struct {
 	Hops      int      // messages that carried the event
 	Merges    int
 	Solves    int
+	Kind      string // of its event: overload, underload, drain, place or rule
+	Reasons   string // for unsolvable: what the solver said last
 	Outcome   string // solved, vanished, unsolvable, aborted, merged, lost, or open
+}
+
+// Step is something that happened to a node in a procedure, or to all of it.
+type Step struct {
+	At        time.Duration
+	Partition string
+	Node      string
+	// What is joined (the node leads from now on), left-out (it is silent, gone, or
+	// no member), short (the members ask for more than they have; the node leads),
+	// came-round (the event has seen all nodes, and is back at this one) or
+	// took-in (the partition took Other in, which the node led).
+	What    string
+	Members int    // of the partition, with the node
+	Other   string // for took-in
 }
 
 // Starved sums up the run of a VM that at some time did not get the CPU that
@@ -180,6 +196,9 @@ func (Reconfiguration) Type() string { return "reconfiguration" }
 
 // Type names the record in its line.
 func (Partition) Type() string { return "partition" }
+
+// Type names the record in its line.
+func (Step) Type() string { return "step" }
 
 // Type names the record in its line.
 func (Starved) Type() string { return "starved" }

@@ -92,6 +92,8 @@ func (e *encoder) walk(r Record) {
 		r.walk(e)
 	case Partition:
 		r.walk(e)
+	case Step:
+		r.walk(e)
 	case Starved:
 		r.walk(e)
 	case Place:
