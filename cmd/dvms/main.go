@@ -90,7 +90,7 @@ study of queues of virtualized jobs.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
-	root.AddCommand(newSimulate(), newExplain(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(), newVersion())
+	root.AddCommand(newSimulate(), newExplain(), newExplore(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseArguments(root)
