@@ -92,7 +92,7 @@ type Settings struct {
 	Suspect time.Duration // how long a member is suspected before it is held for dead
 	Relays  int           // how many others are asked to ping one that does not answer
 	Retry   time.Duration // between two pings of one that is held for dead: a cut may have healed
-	Sync    time.Duration // between two exchanges of all that is known
+	Sync    time.Duration // between two exchanges of all that is known; longer in large clusters
 }
 
 // Defaults returns the settings for a local network: a crash is known to all
@@ -184,7 +184,9 @@ func (d *Detector) Tick(now time.Duration) []Output {
 		d.retry()
 	}
 	if now >= d.synced && d.probing != 0 {
-		d.synced = now + d.settings.Sync
+		// The larger the list the rarer, so that a node sends no more in a large
+		// cluster.
+		d.synced = now + max(d.settings.Sync, time.Duration(len(d.order))*d.settings.Period/2)
 		d.send(d.probing, Packet{Kind: Join, News: d.everything()})
 	}
 	return d.out
