@@ -64,6 +64,7 @@ func run(t *testing.T, s demo.Settings) demo.Summary {
 // Real sockets, real certificates: eight agents repair what overloads them, and
 // what they did replays.
 func TestAgentsRepairOverloads(t *testing.T) {
+	t.Parallel()
 	logs := t.TempDir()
 	sum := run(t, demo.Settings{Agents: 8, Seed: 1, Overloads: 5, Every: 100 * time.Millisecond, Logs: logs})
 	if sum.Overloads < 5 || sum.Repaired != sum.Overloads || sum.Migrations == 0 || sum.Outcomes["solved"] == 0 || sum.Refused != 0 {
@@ -91,6 +92,7 @@ func TestLeaderDiesInMidPlan(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for a lease to end")
 	}
+	t.Parallel()
 	sum := run(t, demo.Settings{Agents: 5, Seed: 1, Overloads: 2, Every: 200 * time.Millisecond, Kill: 1, Return: time.Second})
 	if len(sum.Kills) != 1 || !sum.Kills[0].InPlan || sum.Kills[0].Members == 0 {
 		t.Errorf("%+v", sum.Kills)

@@ -175,7 +175,7 @@ func (d *Detector) Tick(now time.Duration) []Output {
 		return d.out
 	}
 	if d.failed {
-		d.suspect(now)
+		d.doubt(now, d.known[d.probing])
 	}
 	d.probe()
 	d.join()
@@ -188,6 +188,16 @@ func (d *Detector) Tick(now time.Duration) []Output {
 		// cluster.
 		d.synced = now + max(d.settings.Sync, time.Duration(len(d.order))*d.settings.Period/2)
 		d.send(d.probing, Packet{Kind: Join, News: d.everything()})
+	}
+	return d.out
+}
+
+// Broken says that a connection to a node has broken. Often it has died; it is
+// suspected, and asked to object if it has not.
+func (d *Detector) Broken(now time.Duration, id cluster.NodeID) []Output {
+	d.out = d.out[:0]
+	if d.doubt(now, d.known[id]) {
+		d.send(id, Packet{Kind: Ping, Origin: d.self.ID})
 	}
 	return d.out
 }
@@ -264,13 +274,15 @@ func (d *Detector) learn(now time.Duration, r *record, m Member) {
 	}
 }
 
-// suspect takes it that the probed member does not answer.
-func (d *Detector) suspect(now time.Duration) {
-	if r := d.known[d.probing]; r != nil && r.State == Alive {
-		m := r.Member
-		m.State = Suspect
-		d.learn(now, r, m)
+// doubt makes one that was held for alive suspected.
+func (d *Detector) doubt(now time.Duration, r *record) bool {
+	if r == nil || r.State != Alive {
+		return false
 	}
+	m := r.Member
+	m.State = Suspect
+	d.learn(now, r, m)
+	return true
 }
 
 // expire holds those for dead that have been suspected for long.
