@@ -88,6 +88,11 @@ func TestATargetPromisesRoomToItsPartitionOnly(t *testing.T) {
 		}
 	}
 	n := member(t)
+	n.Step(0, protocol.Observed{Local: protocol.Local{Capacity: cluster.Of(4*cluster.Core, 2*cluster.GiB), Draining: true}})
+	if bodies := sent(n.Step(time.Millisecond, received(1, 3, admit))); len(bodies) != 1 || bodies[0] != (protocol.Admitted{VM: 30}) {
+		t.Errorf("a node that drains: %+v, want a refusal", bodies)
+	}
+	n = member(t)
 	for range 2 { // asked twice, it promises once
 		bodies := sent(n.Step(time.Millisecond, received(1, 3, admit)))
 		if len(bodies) != 1 || bodies[0] != (protocol.Admitted{VM: 30, OK: true}) || n.Promised() != admit.Demand {

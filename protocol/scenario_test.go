@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -14,6 +15,9 @@ import (
 // with go test ./protocol -run Scenarios -rewrite, and read the difference.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if strings.Contains(path, "rapid") {
+			t.Skip("what a property has left there when it failed is no script")
+		}
 		settings := protocol.Defaults()
 		settings.Minimum, settings.Growth = 1, 1 // the scenarios are about the smallest partitions
 		w := protocoltest.NewWorld(settings)
