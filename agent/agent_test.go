@@ -185,7 +185,14 @@ func TestAgentsHeedTheMonitor(t *testing.T) {
 				come = vm
 			}
 		}
-		r.centre.SetCPU(6, 4*cluster.Core) // now the second one is overloaded, and only VM 6 may leave
+		// The second host is overloaded next, and the first would have room for
+		// the VM that has come, but for no other.
+		for vm, on := range r.centre.Where() {
+			if on == 1 {
+				r.centre.SetCPU(vm, cluster.Core/2)
+			}
+		}
+		r.centre.SetCPU(6, 4*cluster.Core)
 		time.Sleep(10 * time.Second)
 		if where := r.centre.Where(); where[come] != 2 {
 			t.Errorf("VM %d has come and did not rest: %v", come, where)
