@@ -52,12 +52,13 @@ var layers = []struct {
 	{"agent", []string{"cluster", "monitor", "overlay", "plan", "protocol", "rule", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
 	{"demo", []string{"agent", "cluster", "hypervisor/emulated", "membership", "monitor", "protocol", "transport"}, "it wires agents to emulated hosts, and has no command line"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
+	{"protocol/explorer", []string{"cluster", "overlay", "protocol", "protocol/protocoltest", "strategy"}, "what is explored is the protocol, and no world that simulates it"},
 	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input
 // gives the same output, on any machine, at any time.
-var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "overlay/vivaldi", "protocol", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector", "wire", "membership"}
+var pure = []string{"cluster", "rule", "placement", "plan", "plan/check", "snapshot", "monitor", "overlay", "overlay/vivaldi", "protocol", "protocol/explorer", "strategy", "sim", "validation", "platform", "batch", "bench", "internal/settings", "internal/spell", "internal/java", "experiment/injector", "wire", "membership"}
 
 // bannedImports says which packages the pure ones must not import, and why.
 var bannedImports = map[string]string{

@@ -22,7 +22,11 @@ func TestScenarios(t *testing.T) {
 		settings.Minimum, settings.Growth = 1, 1 // the scenarios are about the smallest partitions
 		w := protocoltest.NewWorld(settings)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			out, err := w.Execute(d)
+			line := d.Cmd
+			for _, a := range d.CmdArgs {
+				line += " " + a.String()
+			}
+			out, err := w.Execute(line)
 			if err != nil {
 				return out + "error: " + err.Error()
 			}

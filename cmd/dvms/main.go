@@ -93,7 +93,7 @@ emulated hosts.`,
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
 	root.AddCommand(
-		newSimulate(), newExplain(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(),
+		newSimulate(), newExplain(), newExplore(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(),
 		newDemo(), newReplay(), newDemoAgent(), newVersion(),
 	)
 	root.InitDefaultHelpCmd()

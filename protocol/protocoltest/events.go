@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cockroachdb/datadriven"
-
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
@@ -135,15 +133,15 @@ func (w *World) mayStart(source cluster.NodeID, m protocol.Migrate) error {
 }
 
 // eventCommand executes the commands that make events arise.
-func (w *World) eventCommand(d *datadriven.TestData) error {
-	if d.Cmd == "rule" {
+func (w *World) eventCommand(d *command) error {
+	if d.name == "rule" {
 		return w.ruleCommand(d)
 	}
 	id, err := w.nodeArgument(d, "node")
 	if err != nil {
 		return err
 	}
-	switch d.Cmd {
+	switch d.name {
 	case "drain":
 		w.Drain(id, !d.HasArg("end"))
 	case "underload":
@@ -169,13 +167,13 @@ func (w *World) eventCommand(d *datadriven.TestData) error {
 	return nil
 }
 
-func (w *World) ruleCommand(d *datadriven.TestData) error {
+func (w *World) ruleCommand(d *command) error {
 	r := protocol.Rule{Name: argument(d, "name")}
 	if err := r.Kind.UnmarshalText([]byte(argument(d, "kind"))); err != nil {
 		return err
 	}
 	vms, _ := d.Arg("vms")
-	for _, v := range vms.Vals {
+	for _, v := range vms.values {
 		vm, err := strconv.Atoi(strings.TrimPrefix(v, "v"))
 		if err != nil || vm < 1 || vm > len(w.vms) {
 			return fmt.Errorf("no VM %q", v)
@@ -183,7 +181,7 @@ func (w *World) ruleCommand(d *datadriven.TestData) error {
 		r.VMs = append(r.VMs, cluster.VMID(vm))
 	}
 	nodes, _ := d.Arg("nodes")
-	for _, v := range nodes.Vals {
+	for _, v := range nodes.values {
 		id, err := strconv.ParseUint(v, 10, 64)
 		if err != nil {
 			return err

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
-
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 )
@@ -67,7 +65,7 @@ func (w *World) Fire(id cluster.NodeID, name string) error {
 }
 
 // settingsCommand changes settings of all nodes, before the first step.
-func (w *World) settingsCommand(d *datadriven.TestData) error {
+func (w *World) settingsCommand(d *command) error {
 	times := map[string]*time.Duration{
 		"lease": &w.settings.Lease, "renew": &w.settings.Renew, "collect": &w.settings.Collect,
 		"solve-limit": &w.settings.SolveLimit, "action-limit": &w.settings.ActionLimit,
@@ -77,30 +75,21 @@ func (w *World) settingsCommand(d *datadriven.TestData) error {
 		"minimum": &w.settings.Minimum, "concurrent": &w.settings.Concurrent,
 		"growth": &w.settings.Growth, "consolidation": &w.settings.Consolidation,
 	}
-	for _, a := range d.CmdArgs {
+	for _, a := range d.args {
 		var err error
-		switch value := argument(d, a.Key); {
-		case times[a.Key] != nil:
-			*times[a.Key], err = time.ParseDuration(value)
-		case numbers[a.Key] != nil:
-			*numbers[a.Key], err = strconv.Atoi(value)
+		switch value := argument(d, a.key); {
+		case times[a.key] != nil:
+			*times[a.key], err = time.ParseDuration(value)
+		case numbers[a.key] != nil:
+			*numbers[a.key], err = strconv.Atoi(value)
 		default:
-			err = fmt.Errorf("there is no setting %q", a.Key)
+			err = fmt.Errorf("there is no setting %q", a.key)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return w.settings.Validate()
-}
-
-// ExecuteLine executes a command that is given as text.
-func (w *World) ExecuteLine(line string) (string, error) {
-	name, args, err := datadriven.ParseLine(line)
-	if err != nil {
-		return "", err
-	}
-	return w.Execute(&datadriven.TestData{Cmd: name, CmdArgs: args})
 }
 
 // Replay executes a script in a new world, and returns an error that says where
@@ -122,7 +111,7 @@ func Replay(script string) error {
 		for i++; i < len(lines) && lines[i] != ""; i++ {
 			expected.WriteString(lines[i] + "\n")
 		}
-		got, err := w.ExecuteLine(line)
+		got, err := w.Execute(line)
 		if err != nil {
 			got += "error: " + err.Error() + "\n"
 		}

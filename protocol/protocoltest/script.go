@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
-
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 )
@@ -58,14 +56,27 @@ import (
 //	cut nodes=(1,2)  cuts the network between these and the others
 //	heal             mends it
 //	state            prints who holds which node, and where the VMs are
-func (w *World) Execute(d *datadriven.TestData) (string, error) {
+func (w *World) Execute(line string) (string, error) {
 	w.log.Reset()
-	err := w.command(d)
+	d, err := parseCommand(line)
+	if err == nil {
+		err = w.carefully(d)
+	}
 	return w.log.String(), err
 }
 
-func (w *World) command(d *datadriven.TestData) error {
-	switch d.Cmd {
+// carefully executes a command; a panic of a node is an error.
+func (w *World) carefully(d *command) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	return w.command(d)
+}
+
+func (w *World) command(d *command) error {
+	switch d.name {
 	case "node":
 		return w.nodeCommand(d)
 	case "settings":
@@ -145,7 +156,7 @@ func (w *World) command(d *datadriven.TestData) error {
 		if err != nil {
 			return err
 		}
-		switch d.Cmd {
+		switch d.name {
 		case "crash":
 			return w.Crash(id)
 		case "return":
@@ -156,13 +167,13 @@ func (w *World) command(d *datadriven.TestData) error {
 			if err != nil {
 				return err
 			}
-			return w.TellOne(to, id, d.Cmd == "down")
+			return w.TellOne(to, id, d.name == "down")
 		}
-		return w.Tell(id, d.Cmd == "down")
+		return w.Tell(id, d.name == "down")
 	case "cut":
 		a, _ := d.Arg("nodes")
 		var nodes []cluster.NodeID
-		for _, v := range a.Vals {
+		for _, v := range a.values {
 			id, err := strconv.ParseUint(v, 10, 64)
 			if err != nil {
 				return err
@@ -178,20 +189,20 @@ func (w *World) command(d *datadriven.TestData) error {
 		w.state()
 		return nil
 	}
-	return fmt.Errorf("unknown command %q", d.Cmd)
+	return fmt.Errorf("unknown command %q", d.name)
 }
 
 func percent(p int) cluster.Millicores { return cluster.Millicores(p) * cluster.Core / 100 }
 
 // argument returns the first value of an argument, or "".
-func argument(d *datadriven.TestData, key string) string {
-	if a, ok := d.Arg(key); ok && len(a.Vals) > 0 {
-		return a.Vals[0]
+func argument(d *command, key string) string {
+	if a, ok := d.Arg(key); ok && len(a.values) > 0 {
+		return a.values[0]
 	}
 	return ""
 }
 
-func (w *World) nodeArgument(d *datadriven.TestData, key string) (cluster.NodeID, error) {
+func (w *World) nodeArgument(d *command, key string) (cluster.NodeID, error) {
 	id, err := strconv.ParseUint(argument(d, key), 10, 64)
 	if err != nil || w.Node(cluster.NodeID(id)) == nil {
 		return 0, fmt.Errorf("no node %q", argument(d, key))
@@ -199,7 +210,7 @@ func (w *World) nodeArgument(d *datadriven.TestData, key string) (cluster.NodeID
 	return cluster.NodeID(id), nil
 }
 
-func (w *World) nodeCommand(d *datadriven.TestData) error {
+func (w *World) nodeCommand(d *command) error {
 	cpu, err := strconv.Atoi(argument(d, "cpu"))
 	if err != nil {
 		return err
@@ -217,7 +228,7 @@ func (w *World) nodeCommand(d *datadriven.TestData) error {
 	}
 	var demands []cluster.Resources
 	if a, ok := d.Arg("vms"); ok {
-		for _, v := range a.Vals {
+		for _, v := range a.values {
 			p, err := strconv.Atoi(v)
 			if err != nil {
 				return err
@@ -261,7 +272,7 @@ func (w *World) grow(partition string, leader cluster.NodeID) error {
 	return fmt.Errorf("%s never solves at node %d", partition, leader)
 }
 
-func (w *World) deliverCommand(d *datadriven.TestData) error {
+func (w *World) deliverCommand(d *command) error {
 	count := 1
 	if d.HasArg("count") {
 		n, err := strconv.Atoi(argument(d, "count"))
@@ -281,7 +292,7 @@ func (w *World) deliverCommand(d *datadriven.TestData) error {
 		if d.HasArg("copy") {
 			w.Double(i)
 		}
-		if d.Cmd == "drop" {
+		if d.name == "drop" {
 			w.Drop(i)
 		} else if err := w.Deliver(i); err != nil {
 			return err
@@ -291,7 +302,7 @@ func (w *World) deliverCommand(d *datadriven.TestData) error {
 }
 
 // sendCommand sends an order, or a request for room, that nobody sends just now.
-func (w *World) sendCommand(d *datadriven.TestData) error {
+func (w *World) sendCommand(d *command) error {
 	var m protocol.Message
 	from, err := w.nodeArgument(d, "from")
 	if err != nil {
@@ -329,7 +340,7 @@ func (w *World) sendCommand(d *datadriven.TestData) error {
 }
 
 // find returns the position of the oldest message that a command asks for, or -1.
-func (w *World) find(d *datadriven.TestData) int {
+func (w *World) find(d *command) int {
 	nth, err := strconv.Atoi(argument(d, "nth"))
 	if err != nil {
 		nth = 1
@@ -348,7 +359,7 @@ func (w *World) find(d *datadriven.TestData) int {
 }
 
 // matches reports whether something is what the arguments of a command ask for.
-func matches(d *datadriven.TestData, is map[string]string) bool {
+func matches(d *command, is map[string]string) bool {
 	for key, value := range is {
 		if d.HasArg(key) && argument(d, key) != value {
 			return false
