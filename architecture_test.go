@@ -49,7 +49,7 @@ var layers = []struct {
 	{"wire", []string{"cluster", "plan", "protocol"}, "what is said does not depend on how it travels"},
 	{"membership", []string{"cluster"}, "who is there does not depend on what they do"},
 	{"transport", []string{"cluster", "membership", "protocol", "wire"}, "it carries what agents say, and decides nothing"},
-	{"agent", []string{"cluster", "monitor", "overlay", "plan", "protocol", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
+	{"agent", []string{"cluster", "monitor", "overlay", "plan", "protocol", "rule", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
 	{"demo", []string{"agent", "cluster", "hypervisor/emulated", "membership", "monitor", "protocol", "transport"}, "it wires agents to emulated hosts, and has no command line"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
 	{"protocol/explorer", []string{"cluster", "overlay", "protocol", "protocol/protocoltest", "strategy"}, "what is explored is the protocol, and no world that simulates it"},

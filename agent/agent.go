@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -24,6 +25,7 @@ import (
 	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/rule"
 	"github.com/dvms-project/dvms/strategy"
 )
 
@@ -72,14 +74,19 @@ type Agent struct {
 	watch    func(Happening)  // or nil
 	decide   strategy.Decider // what answers Solve
 
-	node   mind
-	start  time.Time
-	seen   uint64              // the version of what the node knows of its host
-	inputs chan protocol.Input // from the solver and migrations
-	timers []protocol.SetTimer
-	alarm  *time.Timer // for the first of timers
-	ended  chan struct{}
-	status Status
+	node    mind
+	monitor *monitor.Monitor
+	start   time.Time
+	seen    uint64 // the version of what the node knows of its host; 0 means that it is to be told
+	hosted  map[cluster.VMID]bool
+	low     bool                // the monitor says that the host could as well be empty
+	usable  cluster.Resources   // what the monitor lets VMs ask for
+	resting []cluster.VMID      // that the node knows to rest
+	inputs  chan protocol.Input // from the solver and migrations
+	timers  []protocol.SetTimer
+	alarm   *time.Timer // for the first of timers
+	ended   chan struct{}
+	status  Status
 }
 
 // Option changes what an agent does beside its work.
@@ -101,7 +108,7 @@ func WithWatch(watch func(Happening)) Option { return func(a *Agent) { a.watch =
 func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
 	a := &Agent{
 		settings: s, host: h, peers: p, log: slog.New(slog.DiscardHandler), decide: strategy.Decide,
-		node: newMind(s), inputs: make(chan protocol.Input), ended: make(chan struct{}),
+		node: newMind(s), monitor: monitor.New(s.Monitor), inputs: make(chan protocol.Input), ended: make(chan struct{}),
 	}
 	for _, o := range options {
 		o(a)
@@ -205,15 +212,24 @@ func (a *Agent) close() error {
 // now is the time since the agent started.
 func (a *Agent) now() time.Duration { return time.Since(a.start) }
 
-// look asks the monitor's question.
+// look asks the monitor, and tells the node what it finds.
 func (a *Agent) look(ctx context.Context) {
 	local, _ := a.host.Look()
 	var asked cluster.Resources
 	for _, v := range local.VMs {
 		asked = asked.Plus(v.Demand)
 	}
-	if !asked.Within(a.settings.Monitor.Usable(local.Capacity)) {
+	verdict := a.monitor.Look(a.now(), asked, local.Capacity)
+	low, usable := verdict == monitor.Underloaded, a.monitor.Usable(local.Capacity)
+	if low != a.low || usable != a.usable || len(a.resting) > 0 {
+		a.low, a.usable, a.seen = low, usable, 0 // the node is to hear of it, and of rests that have ended
+	}
+	switch verdict {
+	case monitor.Overloaded:
 		a.step(ctx, protocol.Overloaded{})
+	case monitor.Underloaded:
+		a.step(ctx, protocol.Raised{Kind: protocol.Underload})
+	case monitor.Fine:
 	}
 }
 
@@ -222,11 +238,37 @@ func (a *Agent) look(ctx context.Context) {
 func (a *Agent) step(ctx context.Context, in protocol.Input) {
 	if local, version := a.host.Look(); version != a.seen {
 		a.seen = version
-		local.Capacity = a.settings.Monitor.Usable(local.Capacity)
-		a.advance(ctx, protocol.Observed{Local: local})
+		a.observe(ctx, local)
 	}
 	a.advance(ctx, in)
 	a.tellStatus()
+}
+
+// observe tells the node what its host hosts, in the terms of the monitor: what
+// VMs may ask for, and which ones rest.
+func (a *Agent) observe(ctx context.Context, local protocol.Local) {
+	a.arrivals(local)
+	a.usable = a.monitor.Usable(local.Capacity)
+	local.Capacity = a.usable
+	local.Underloaded = a.low
+	if a.resting = a.monitor.Resting(a.now()); len(a.resting) > 0 {
+		local.Rules = append(slices.Clone(local.Rules), protocol.Rule{
+			Name: fmt.Sprint("resting on node ", a.settings.ID), Kind: rule.Root, VMs: a.resting, Always: true,
+		})
+	}
+	a.advance(ctx, protocol.Observed{Local: local})
+}
+
+// arrivals tells the monitor of VMs that have come since the last look.
+func (a *Agent) arrivals(local protocol.Local) {
+	here := make(map[cluster.VMID]bool, len(local.VMs))
+	for _, v := range local.VMs {
+		here[v.ID] = true
+		if a.hosted != nil && !a.hosted[v.ID] {
+			a.monitor.Arrived(a.now(), v.ID)
+		}
+	}
+	a.hosted = here
 }
 
 func (a *Agent) advance(ctx context.Context, in protocol.Input) {

@@ -69,6 +69,11 @@ type rack struct {
 // A VM has 1 vCPU and 1 GiB, and asks for all of its vCPU.
 func newRack(t *testing.T, vms ...int) *rack {
 	t.Helper()
+	return newRackWith(t, monitor.Defaults(), vms...)
+}
+
+func newRackWith(t *testing.T, looks monitor.Settings, vms ...int) *rack {
+	t.Helper()
 	r := &rack{
 		centre: emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil),
 		last:   make([]agent.Status, len(vms)), kinds: map[string]int{},
@@ -92,7 +97,7 @@ func newRack(t *testing.T, vms ...int) *rack {
 	for i, id := range members {
 		log := &bytes.Buffer{}
 		a := agent.New(agent.Settings{
-			ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1,
+			ID: id, Protocol: protocol.Defaults(), Monitor: looks, Seed: 1,
 		}, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -155,6 +160,50 @@ func TestAgentsRepairAnOverload(t *testing.T) {
 		}
 		r.stop()
 		r.ended.Wait()
+	})
+}
+
+// The monitor's settings hold here too: an overload that has not lasted is left
+// alone, and a VM that has come rests.
+func TestAgentsHeedTheMonitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := monitor.Defaults()
+		looks.Hold, looks.Cooldown = 4*time.Second, time.Minute
+		r := newRackWith(t, looks, 5, 1)
+		time.Sleep(4500 * time.Millisecond)
+		if r.kinds["began "] != 0 {
+			t.Errorf("an overload of 4 s is no event yet: %v", r.kinds)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if _, moved := r.centre.Migrating(); moved != 1 {
+			t.Errorf("%d migrations, %v", moved, r.kinds)
+		}
+		come := cluster.VMID(0)
+		for vm, on := range r.centre.Where() {
+			if on == 2 && vm != 6 {
+				come = vm
+			}
+		}
+		// The second host is overloaded next, and the first would have room for
+		// the VM that has come, but for no other.
+		for vm, on := range r.centre.Where() {
+			if on == 1 {
+				r.centre.SetCPU(vm, cluster.Core/2)
+			}
+		}
+		r.centre.SetCPU(6, 4*cluster.Core)
+		time.Sleep(10 * time.Second)
+		if where := r.centre.Where(); where[come] != 2 {
+			t.Errorf("VM %d has come and did not rest: %v", come, where)
+		}
+		r.stop()
+		r.ended.Wait()
+		for i, log := range r.logs {
+			if _, err := agent.Replay(bytes.NewReader(log.Bytes()), nil); err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+		}
 	})
 }
 

@@ -113,7 +113,7 @@ func (d *demo) faults(ctx, over context.Context) {
 	random := newRandom(d.settings.Seed, 2)
 	span := d.settings.For
 	if span == 0 {
-		span = max(time.Duration(d.settings.Overloads)*d.settings.Every, 20*time.Second)
+		span = max(time.Duration(d.settings.Overloads)*d.settings.Every, time.Second)
 	}
 	step := span / time.Duration(d.settings.Kill+1)
 	cut := d.settings.Cut > 0

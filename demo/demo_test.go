@@ -64,6 +64,7 @@ func run(t *testing.T, s demo.Settings) demo.Summary {
 // Real sockets, real certificates: eight agents repair what overloads them, and
 // what they did replays.
 func TestAgentsRepairOverloads(t *testing.T) {
+	t.Parallel()
 	logs := t.TempDir()
 	sum := run(t, demo.Settings{Agents: 8, Seed: 1, Overloads: 5, Every: 100 * time.Millisecond, Logs: logs})
 	if sum.Overloads < 5 || sum.Repaired != sum.Overloads || sum.Migrations == 0 || sum.Outcomes["solved"] == 0 || sum.Refused != 0 {
@@ -82,6 +83,19 @@ func TestAgentsRepairOverloads(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		file.Close()
+	}
+}
+
+// One agent dies while it carries out a plan, and comes back: those that it had
+// reserved are free within the bound, and no VM is lost.
+func TestLeaderDiesInMidPlan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a lease to end")
+	}
+	t.Parallel()
+	sum := run(t, demo.Settings{Agents: 5, Seed: 1, Overloads: 2, Every: 200 * time.Millisecond, Kill: 1, Return: time.Second})
+	if len(sum.Kills) != 1 || !sum.Kills[0].InPlan || sum.Kills[0].Members == 0 {
+		t.Errorf("%+v", sum.Kills)
 	}
 }
 
@@ -114,6 +128,17 @@ func TestBadSettings(t *testing.T) {
 	}
 	if _, err := demo.Run(t.Context(), demo.Settings{Agents: 2, Program: []string{filepath.Join(t.TempDir(), "none")}}); err == nil {
 		t.Error("a program that is not there: no error")
+	}
+}
+
+// The network is cut into halves for longer than a lease: both repair what they
+// can, and know each other again afterwards.
+func TestLongCut(t *testing.T) {
+	if os.Getenv("DVMS_LONG") == "" {
+		t.Skip("set DVMS_LONG=1 to run it")
+	}
+	if sum := run(t, demo.Settings{Agents: 12, Seed: 2, For: time.Minute, Cut: 15 * time.Second}); sum.Cuts != 1 || sum.Repaired < 10 {
+		t.Errorf("%d cuts, %d overloads repaired", sum.Cuts, sum.Repaired)
 	}
 }
 

@@ -92,7 +92,7 @@ type Settings struct {
 	Suspect time.Duration // how long a member is suspected before it is held for dead
 	Relays  int           // how many others are asked to ping one that does not answer
 	Retry   time.Duration // between two pings of one that is held for dead: a cut may have healed
-	Sync    time.Duration // between two exchanges of all that is known
+	Sync    time.Duration // between two exchanges of all that is known; longer in large clusters
 }
 
 // Defaults returns the settings for a local network: a crash is known to all
@@ -175,7 +175,7 @@ func (d *Detector) Tick(now time.Duration) []Output {
 		return d.out
 	}
 	if d.failed {
-		d.suspect(now)
+		d.doubt(now, d.known[d.probing])
 	}
 	d.probe()
 	d.join()
@@ -184,8 +184,20 @@ func (d *Detector) Tick(now time.Duration) []Output {
 		d.retry()
 	}
 	if now >= d.synced && d.probing != 0 {
-		d.synced = now + d.settings.Sync
+		// The larger the list the rarer, so that a node sends no more in a large
+		// cluster.
+		d.synced = now + max(d.settings.Sync, time.Duration(len(d.order))*d.settings.Period/2)
 		d.send(d.probing, Packet{Kind: Join, News: d.everything()})
+	}
+	return d.out
+}
+
+// Broken says that a connection to a node has broken. Often it has died; it is
+// suspected, and asked to object if it has not.
+func (d *Detector) Broken(now time.Duration, id cluster.NodeID) []Output {
+	d.out = d.out[:0]
+	if d.doubt(now, d.known[id]) {
+		d.send(id, Packet{Kind: Ping, Origin: d.self.ID})
 	}
 	return d.out
 }
@@ -262,13 +274,15 @@ func (d *Detector) learn(now time.Duration, r *record, m Member) {
 	}
 }
 
-// suspect takes it that the probed member does not answer.
-func (d *Detector) suspect(now time.Duration) {
-	if r := d.known[d.probing]; r != nil && r.State == Alive {
-		m := r.Member
-		m.State = Suspect
-		d.learn(now, r, m)
+// doubt makes one that was held for alive suspected.
+func (d *Detector) doubt(now time.Duration, r *record) bool {
+	if r == nil || r.State != Alive {
+		return false
 	}
+	m := r.Member
+	m.State = Suspect
+	d.learn(now, r, m)
+	return true
 }
 
 // expire holds those for dead that have been suspected for long.

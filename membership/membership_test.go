@@ -146,6 +146,28 @@ func TestCut(t *testing.T) {
 	w.agree("after healing", nil)
 }
 
+// A broken connection is told at once. One whose node is alive does no harm; one
+// whose node has died makes it known in the time that suspicion takes.
+func TestBrokenConnections(t *testing.T) {
+	w := newTown(t, 16)
+	w.run(20)
+	for _, p := range w.take(3, w.nodes[3].Broken(w.now, 4)) {
+		for _, answer := range w.take(p.to, w.nodes[p.to].Receive(w.now, p.from, p.p)) {
+			w.take(answer.to, w.nodes[answer.to].Receive(w.now, answer.from, answer.p))
+		}
+	}
+	w.run(10)
+	w.agree("after a connection broke", nil)
+	w.dead[4] = true
+	for id := range w.nodes {
+		if id != 4 {
+			w.take(id, w.nodes[id].Broken(w.now, 4))
+		}
+	}
+	w.run(4)
+	w.agree("4 s after a crash", nil)
+}
+
 // One packet in ten gets lost for ten minutes; nobody is held for dead in the
 // end who is not.
 func TestLoss(t *testing.T) {

@@ -37,6 +37,7 @@ type Mesh struct {
 	inbox   chan protocol.Message
 	members chan protocol.Input
 	packets chan packet
+	broken  chan cluster.NodeID
 	leave   chan chan struct{}
 	ended   chan struct{}
 
@@ -53,7 +54,7 @@ type packet struct {
 func NewMesh(i *Identity, l net.Listener, s Settings, log *slog.Logger) *Mesh {
 	m := &Mesh{
 		settings: s, inbox: make(chan protocol.Message, queueLength), members: make(chan protocol.Input, queueLength),
-		packets: make(chan packet, queueLength), leave: make(chan chan struct{}), ended: make(chan struct{}),
+		packets: make(chan packet, queueLength), broken: make(chan cluster.NodeID, queueLength), leave: make(chan chan struct{}), ended: make(chan struct{}),
 		here: map[cluster.NodeID]membership.Member{},
 	}
 	ended, cancel := context.WithCancel(context.Background())
@@ -63,6 +64,12 @@ func NewMesh(i *Identity, l net.Listener, s Settings, log *slog.Logger) *Mesh {
 	m.network.identity.Store(i)
 	m.network.gate = newGate(l, shakeLimit, log)
 	m.network.deliver = m.deliver
+	m.network.broken = func(id cluster.NodeID) {
+		select {
+		case m.broken <- id:
+		default: // the detector finds out by itself
+		}
+	}
 	m.network.peers = map[cluster.NodeID]*peer{}
 	m.network.inbound = map[cluster.NodeID]net.Conn{}
 	self := membership.Member{ID: i.ID, Name: s.Name, Address: l.Addr().String(), Incarnation: s.Starts}
@@ -107,6 +114,8 @@ func (m *Mesh) Run(ctx context.Context) error {
 			m.do(m.detector.Tick(time.Since(m.start)))
 		case p := <-m.packets:
 			m.do(m.detector.Receive(time.Since(m.start), p.from, p.Packet))
+		case id := <-m.broken:
+			m.do(m.detector.Broken(time.Since(m.start), id))
 		case done := <-m.leave:
 			m.do(m.detector.Leave())
 			close(done)

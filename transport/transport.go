@@ -89,6 +89,7 @@ type network struct {
 	counters counters
 	gate     *gate
 	deliver  func(from cluster.NodeID, e envelope) // waits if the receiver is slow
+	broken   func(to cluster.NodeID)               // a connection could not be opened, or has broken
 
 	ctx   context.Context
 	under sync.WaitGroup
@@ -237,6 +238,7 @@ func (n *network) feed(p *peer, queue chan []byte) {
 		}
 		if err != nil {
 			n.log.Debug("no connection", "to", p.id, "err", err)
+			n.broken(p.id)
 			if wait == backoffMax {
 				n.giveUp(p)
 				return

@@ -399,6 +399,47 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// A node whose certificate is about to expire gets a new one by itself, and shows
+// it from then on.
+func TestMeshRenewsItsCertificate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "here", time.Now)
+	key, err := newKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := s.issue(1, csr(t, key), time.Minute) // of its time, which began a minute ago, 2/3 are over soon
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := newIdentity(der, key, s.certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Certificate.Leaf.NotBefore = time.Now().Add(-time.Hour)
+	l := listen(t)
+	m := NewMesh(old, l, Settings{Membership: membership.Defaults(), Authority: s.address}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- m.Run(ctx) }()
+	until(t, "it has a new one", func() bool { return m.network.identity.Load().Expires().After(old.Expires().Add(time.Hour)) })
+	i := s.join(t, 2)
+	conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{
+		NextProtos: []string{protocolName}, RootCAs: i.roots(), ServerName: "node-1.here", Certificates: []tls.Certificate{i.Certificate},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if until := conn.ConnectionState().PeerCertificates[0].NotAfter; !until.After(old.Expires()) {
+		t.Errorf("it shows a certificate that ends at %v", until)
+	}
+	conn.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 // An answer that gets lost does not use a token up: the same key may come again.
 func TestTokenServesItsKeyAgain(t *testing.T) {
 	a, err := NewAuthority("here", time.Now)
