@@ -92,8 +92,9 @@ func (c *catalogue) free(s *state) error {
 	return nil
 }
 
-// completes holds L2 from a quiet state on: the monitors look, and without a
-// further fault all live nodes become viable, or cannot.
+// completes holds L2 from a quiet state on: the monitors of all nodes look at
+// once, and without a further fault all live nodes become viable, or cannot.
+// That all look at once makes partitions meet, and merge if they must.
 func (c *catalogue) completes(s *state, path []action) ([]action, error) {
 	for range rounds {
 		for i := range c.size {
@@ -105,13 +106,13 @@ func (c *catalogue) completes(s *state, path []action) ([]action, error) {
 			if err != nil {
 				return path, err
 			}
-			if !began {
-				continue
+			if began {
+				path = append(path, action{raise, uint32(i), 0})
 			}
-			path = append(path, action{raise, uint32(i), 0})
-			if path, err = c.ends(s, path); err != nil {
-				return path, err
-			}
+		}
+		var err error
+		if path, err = c.ends(s, path); err != nil {
+			return path, err
 		}
 		if c.viable(s) {
 			return path, nil
