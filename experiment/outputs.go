@@ -106,6 +106,7 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		w.expect(target, m.VM, false)
 		if done.Err == nil {
 			record.Outcome = "done"
+			w.arrived(target, m.VM)
 		}
 		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration().Duration(), done.Bytes, done.Transfers-1, done.Downtime.Duration()
 		w.recordMigration(*record)

@@ -90,6 +90,12 @@ type Settings struct {
 type MonitorSettings struct {
 	Period    Duration `yaml:"period"`
 	Threshold Percent  `yaml:"threshold"`
+	Memory    Percent  `yaml:"memory"`
+	Clear     Percent  `yaml:"clear"` // as threshold if it is 0
+	Hold      Duration `yaml:"hold"`
+	Low       Percent  `yaml:"low"`
+	LowHold   Duration `yaml:"low_hold"`
+	Cooldown  Duration `yaml:"cooldown"`
 }
 
 // ProtocolSettings are those of package protocol.
@@ -162,7 +168,7 @@ type MigrationSettings struct {
 // Default returns the built-in comparison: the reference workload of the
 // field [1] on 64 hosts.
 func Default() Scenario {
-	p, c := protocol.Defaults(), strategy.CentralizedDefaults()
+	m, p, c := monitor.Defaults(), protocol.Defaults(), strategy.CentralizedDefaults()
 	o := overlay.SpiralDefaults()
 	law := injector.Reference()
 	return Scenario{
@@ -179,7 +185,9 @@ func Default() Scenario {
 		Settings: Settings{
 			Latency: Duration(time.Millisecond),
 			Sample:  Duration(10 * time.Second),
-			Monitor: MonitorSettings{Duration(monitor.Defaults().Period), Percent(100 * monitor.Defaults().Threshold)},
+			Monitor: MonitorSettings{
+				Period: Duration(m.Period), Threshold: Percent(100 * m.Threshold), Memory: Percent(100 * m.Memory), LowHold: Duration(m.LowHold),
+			},
 			Protocol: ProtocolSettings{
 				Duration(p.Lease), Duration(p.Renew), Duration(p.Collect), Duration(p.SolveLimit),
 				Duration(p.ActionLimit), Duration(p.BackoffMin), Duration(p.BackoffMax), p.Concurrent, p.Minimum, p.Growth, p.Consolidation,
@@ -416,6 +424,9 @@ func (s *Scenario) validateSettings() error {
 		{"latency", set.Latency, 0, maxDuration},
 		{"sample", set.Sample, 1, maxDuration},
 		{"monitor.period", set.Monitor.Period, minPeriod, maxDuration},
+		{"monitor.hold", set.Monitor.Hold, 0, maxDuration},
+		{"monitor.low_hold", set.Monitor.LowHold, 0, maxDuration},
+		{"monitor.cooldown", set.Monitor.Cooldown, 0, maxDuration},
 		{"protocol.lease", p.Lease, minPeriod, maxDuration},
 		{"protocol.renew", p.Renew, minPeriod, maxDuration},
 		{"protocol.collect", p.Collect, 1, maxDuration},
@@ -490,7 +501,12 @@ func settingsError(section string, err error) error {
 }
 
 func (s Settings) monitor() monitor.Settings {
-	return monitor.Settings{Period: time.Duration(s.Monitor.Period), Threshold: float64(s.Monitor.Threshold) / 100}
+	m := s.Monitor
+	share := func(p Percent) float64 { return float64(p) / 100 }
+	return monitor.Settings{
+		Period: time.Duration(m.Period), Threshold: share(m.Threshold), Memory: share(m.Memory), Clear: share(cmp.Or(m.Clear, m.Threshold)),
+		Hold: time.Duration(m.Hold), Low: share(m.Low), LowHold: time.Duration(m.LowHold), Cooldown: time.Duration(m.Cooldown),
+	}
 }
 
 func (s Settings) protocol() protocol.Settings {

@@ -26,6 +26,8 @@ func sizeOf(m protocol.Message) int {
 		return headSize + nodes(b.Members) + tallySize + 2*nodeSize
 	case protocol.Report:
 		return headSize + nodeSize + demandSize + vmSize*len(b.Local.VMs) + nodeSize*len(b.Local.Incoming) + 1
+	case protocol.Stuck:
+		return headSize + nodeSize + nodes(b.Members) + tallySize
 	case protocol.Merge:
 		return headSize + 2*nodeSize + nodes(b.Members)
 	case protocol.Merged:

@@ -13,6 +13,7 @@ import (
 	"github.com/dvms-project/dvms/monitor"
 	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/rule"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/strategy"
 	"github.com/dvms-project/dvms/trace"
@@ -55,12 +56,15 @@ type world struct {
 
 // hostState is what the run keeps of each host beside the simulation.
 type hostState struct {
-	usable  cluster.Resources // what the monitor lets VMs ask for
-	phase   time.Duration     // of the monitor
-	demand  cluster.Millicores
-	stale   bool // it has changed since its machine was told
-	looking bool // the monitor's next look is planned
-	touched bool // it is among those to be looked at afterwards
+	monitor  *monitor.Monitor
+	usable   cluster.Resources // what the monitor lets VMs ask for
+	capacity cluster.Resources
+	low      bool          // the monitor says that it could as well be empty
+	phase    time.Duration // of the monitor
+	demand   cluster.Millicores
+	stale    bool // it has changed since its machine was told
+	looking  bool // the monitor's next look is planned
+	touched  bool // it is among those to be looked at afterwards
 	// incoming are the VMs whose migration to the host is under way. The slice
 	// is never changed in place: machines have been given it.
 	incoming []cluster.VMID
@@ -110,6 +114,7 @@ func (s *slab[T]) take(i uint64) T {
 type (
 	changeDue  world // the injector's next change of load
 	inputDue   world // an input reaches a machine; the argument is its number
+	restDue    world // a VM has rested long enough; the argument is its host
 	lookDue    world // the monitor looks at a host; the argument is the host
 	timerFired world // a machine's timer; the argument is node and timer
 	sampleDue  world // the load is recorded
@@ -136,7 +141,7 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	capacity := make([]cluster.Resources, len(nodes))
 	for i, n := range nodes {
 		w.hosts[i] = hostState{
-			usable: w.monitor.Usable(n.Capacity), stale: true,
+			monitor: monitor.New(w.monitor), usable: w.monitor.Usable(n.Capacity), capacity: n.Capacity, stale: true,
 			phase: time.Duration(phases.Int64N(int64(w.monitor.Period))),
 		}
 		capacity[i] = n.Capacity
@@ -327,26 +332,57 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	if !h.looking && repairs(w.spec.Strategy) && !asked.Within(h.usable) {
+	if !h.looking && repairs(w.spec.Strategy) && !h.monitor.Quiet(asked, h.capacity) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
 }
 
-// Handle is a look of the monitor. Looks at hosts that are not overloaded
-// would do nothing, and are left out.
+// Handle is a look of the monitor. Looks that would find nothing are left out.
 func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	w := (*world)(l)
 	now := w.now()
 	id := sim.HostID(host)
 	h := &w.hosts[id]
-	if cluster.Of(h.demand, w.sim.MemoryUsed(id)).Within(h.usable) {
-		h.looking = false
-		return
+	asked := cluster.Of(h.demand, w.sim.MemoryUsed(id))
+	verdict := h.monitor.Look(now, asked, h.capacity)
+	if usable, low := h.monitor.Usable(h.capacity), verdict == monitor.Underloaded; usable != h.usable || low != h.low {
+		h.usable, h.low, h.stale = usable, low, true
 	}
-	w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
-	w.step(int(id), protocol.Overloaded{})
+	if h.monitor.Quiet(asked, h.capacity) {
+		h.looking = false
+	} else {
+		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
+	}
+	switch verdict {
+	case monitor.Overloaded:
+		w.step(int(id), protocol.Overloaded{})
+	case monitor.Underloaded:
+		w.step(int(id), protocol.Raised{Kind: protocol.Underload})
+	case monitor.Fine:
+	}
 }
+
+// rests keeps the VMs where they are that have just come to a host.
+func (w *world) rests(host sim.HostID) []protocol.Rule {
+	vms := w.hosts[host].monitor.Resting(w.now())
+	if len(vms) == 0 {
+		return nil
+	}
+	return []protocol.Rule{{Name: "resting on " + hostName(int(host)), Kind: rule.Root, VMs: vms, Always: true}}
+}
+
+// arrived begins the rest of a VM that has migrated to a host.
+func (w *world) arrived(host sim.HostID, vm cluster.VMID) {
+	h := &w.hosts[host]
+	if h.monitor.Arrived(w.now(), vm); w.monitor.Cooldown > 0 {
+		h.stale = true
+		w.at(w.now()+w.monitor.Cooldown, (*restDue)(w), uint64(host))
+	}
+}
+
+// Handle ends the rest of a VM.
+func (r *restDue) Handle(_ sim.Seconds, host uint64) { (*world)(r).hosts[host].stale = true }
 
 // step gives a machine an input, after telling it what its host hosts if that
 // has changed, and does what the machine asks for.
@@ -364,7 +400,7 @@ func (w *world) step(node int, in protocol.Input) {
 func (w *world) local(id sim.HostID) protocol.Local {
 	hosted := w.sim.Hosted(id)
 	h := &w.hosts[id]
-	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming}
+	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming, Underloaded: h.low, Rules: w.rests(id)}
 	for i, vm := range hosted {
 		l.VMs[i] = w.vms[vm]
 		l.VMs[i].Demand[cluster.CPU] = int64(w.asked[vm])

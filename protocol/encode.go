@@ -227,6 +227,7 @@ func (e *encoder) booking(b *booking) {
 	e.path(b.path)
 	e.resources(b.lacking)
 	e.flags(b.over, b.tried, b.small, b.asked, b.returned, b.busy)
+	e.path(b.path)
 	e.numbers(b.orders)
 	e.count(len(b.answers))
 	for _, a := range b.answers {

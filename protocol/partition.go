@@ -118,8 +118,8 @@ func (n *Node) seek(now time.Duration) {
 func (n *Node) pass(e Event) {
 	b := &n.booking
 	passOver := without(b.members, b.id.Initiator)
-	last := e.resume(n.id)
-	n.forward(last, passOver, b.id, b.epoch, e)
+	from := e.resume(n.id)
+	n.forward(from, passOver, b.id, b.epoch, e)
 }
 
 // leapfrog sends the event of another partition to the first out, the next
@@ -131,16 +131,16 @@ func (n *Node) leapfrog(m Message, e Event) {
 		exclude = without(n.booking.members, m.Partition.Initiator)
 		e.Busy = e.Busy || e.State == CannotGrow && n.booking.state == Grow
 	}
-	last := e.resume(n.id)
-	n.forward(last, exclude, m.Partition, m.Epoch, e)
+	from := e.resume(n.id)
+	n.forward(from, exclude, m.Partition, m.Epoch, e)
 }
 
 // passAhead sends an event on that knows more of the node's own partition than
 // the node does: it has not heard of the latest members, or was left out.
 func (n *Node) passAhead(m Message, e Event) {
 	passOver := without(with(e.Members, n.id), m.Partition.Initiator)
-	last := e.resume(n.id)
-	n.forward(last, passOver, m.Partition, m.Epoch, e)
+	from := e.resume(n.id)
+	n.forward(from, passOver, m.Partition, m.Epoch, e)
 }
 
 // resume puts an event that was taken off its way back on it, and returns the
