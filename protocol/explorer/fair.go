@@ -33,8 +33,8 @@ func (c *catalogue) unnoticed(s *state) bool {
 // ends lets s go on without a further fault until nothing is under way, and
 // holds L1: every node is free then. It appends what it does to path.
 func (c *catalogue) ends(s *state, path []action) ([]action, error) {
-	for range patience {
-		a, ok := c.next(s)
+	for turn := range patience {
+		a, ok := c.next(s, turn)
 		if !ok {
 			return path, c.free(s)
 		}
@@ -49,17 +49,20 @@ func (c *catalogue) ends(s *state, path []action) ([]action, error) {
 	return path, fmt.Errorf("L1: not quiet after %d steps without a fault", patience)
 }
 
-// next is what happens next when nothing goes wrong. ok is false if nothing is
-// under way.
-func (c *catalogue) next(s *state) (a action, ok bool) {
+// next is what happens next when nothing goes wrong: messages take turns, so
+// that no partition is ahead of all others. ok is false if nothing is under way.
+func (c *catalogue) next(s *state, turn int) (a action, ok bool) {
 	late := -1
+	var timely []uint32
 	for i, m := range s.messages {
 		if m&1 == 0 {
-			return action{deliver, m, 0}, true
-		}
-		if s.nodes[c.letters[m>>1].to] != 0 {
+			timely = append(timely, m)
+		} else if s.nodes[c.letters[m>>1].to] != 0 {
 			late = i
 		}
+	}
+	if len(timely) > 0 {
+		return action{deliver, timely[turn%len(timely)], 0}, true
 	}
 	switch {
 	case len(s.solves) > 0:
@@ -92,8 +95,9 @@ func (c *catalogue) free(s *state) error {
 	return nil
 }
 
-// completes holds L2 from a quiet state on: the monitors look, and without a
-// further fault all live nodes become viable, or cannot.
+// completes holds L2 from a quiet state on: the monitors of all nodes look at
+// once, and without a further fault all live nodes become viable, or cannot.
+// That all look at once makes partitions meet, and merge if they must.
 func (c *catalogue) completes(s *state, path []action) ([]action, error) {
 	for range rounds {
 		for i := range c.size {
@@ -105,13 +109,13 @@ func (c *catalogue) completes(s *state, path []action) ([]action, error) {
 			if err != nil {
 				return path, err
 			}
-			if !began {
-				continue
+			if began {
+				path = append(path, action{raise, uint32(i), 0})
 			}
-			path = append(path, action{raise, uint32(i), 0})
-			if path, err = c.ends(s, path); err != nil {
-				return path, err
-			}
+		}
+		var err error
+		if path, err = c.ends(s, path); err != nil {
+			return path, err
 		}
 		if c.viable(s) {
 			return path, nil
