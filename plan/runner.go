@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -59,11 +58,20 @@ type Runner struct {
 	perNode int
 	states  []State // by action
 	waits   []int32 // by action: how many of its After have not completed
+	left    int     // actions that are pending or running
+
+	// Of the pending actions that wait for no other one, those in parked have found
+	// a node busy, and stay with it until less runs there; the rest is in open, with
+	// some that are no longer pending. So an event costs what it changes, and not
+	// a look at all actions.
+	open   []int32
+	busy   []int32   // by node: how many actions run there
+	parked [][]int32 // by node
+
 	// What follows is the same for every copy, and never changes.
 	followers [][]int32  // by action: those that are After it
 	ends      [][2]int32 // by action: its source and target, as numbers below nodes
-	nodes     int
-	order     []int // the actions, in the order in which they may start; nil for that of the plan
+	rank      []int32    // by action: how many may start before it; nil for the order of the plan
 }
 
 // NewRunner prepares to carry out p, which must not be changed any more. At
@@ -73,7 +81,7 @@ func NewRunner(p Plan, perNode int) *Runner {
 	r := &Runner{
 		plan: p, perNode: perNode,
 		states: make([]State, len(p.Actions)), waits: make([]int32, len(p.Actions)),
-		followers: make([][]int32, len(p.Actions)), ends: make([][2]int32, len(p.Actions)),
+		followers: make([][]int32, len(p.Actions)), ends: make([][2]int32, len(p.Actions)), left: len(p.Actions),
 	}
 	numbers := map[cluster.NodeID]int32{}
 	number := func(id cluster.NodeID) int32 {
@@ -90,8 +98,11 @@ func NewRunner(p Plan, perNode int) *Runner {
 		for _, before := range a.After {
 			r.followers[before] = append(r.followers[before], int32(i))
 		}
+		if len(a.After) == 0 {
+			r.open = append(r.open, int32(i))
+		}
 	}
-	r.nodes = len(numbers)
+	r.busy, r.parked = make([]int32, len(numbers)), make([][]int32, len(numbers))
 	return r
 }
 
@@ -99,11 +110,15 @@ func NewRunner(p Plan, perNode int) *Runner {
 // many actions at a node as it has.
 func NewTimedRunner(p Plan, s Schedule) *Runner {
 	r := NewRunner(p, s.PerNode)
-	r.order = make([]int, len(p.Actions))
-	for i := range r.order {
-		r.order[i] = i
+	order := make([]int, len(p.Actions))
+	for i := range order {
+		order[i] = i
 	}
-	slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(s.Start[a], s.Start[b]) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(s.Start[a], s.Start[b]) })
+	r.rank = make([]int32, len(order))
+	for k, i := range order {
+		r.rank[i] = int32(k)
+	}
 	return r
 }
 
@@ -111,6 +126,10 @@ func NewTimedRunner(p Plan, s Schedule) *Runner {
 func (r *Runner) Clone() *Runner {
 	clone := *r
 	clone.states, clone.waits = slices.Clone(r.states), slices.Clone(r.waits)
+	clone.open, clone.busy, clone.parked = slices.Clone(r.open), slices.Clone(r.busy), slices.Clone(r.parked)
+	for n, parked := range clone.parked {
+		clone.parked[n] = slices.Clone(parked)
+	}
 	return &clone
 }
 
@@ -139,48 +158,55 @@ func (r *Runner) IsRunning(i int) bool {
 // should. All of them may start together: they are chosen in order as long as
 // their nodes are not busy.
 func (r *Runner) Ready() []int {
+	r.open = slices.DeleteFunc(r.open, func(i int32) bool { return r.states[i] != Pending || r.park(i) })
+	slices.SortFunc(r.open, r.compare)
 	var ready []int
-	busy := r.busy()
-	for k := range r.states {
-		i := k
-		if r.order != nil {
-			i = r.order[k]
+	for _, i := range r.open {
+		if r.full(i) < 0 {
+			r.occupy(i, 1)
+			ready = append(ready, int(i))
 		}
-		if r.states[i] == Pending && r.waits[i] == 0 && r.occupy(busy, i, int32(r.perNode)) {
-			ready = append(ready, i)
-		}
+	}
+	for _, i := range ready {
+		r.occupy(int32(i), -1) // it may start, but has not yet
 	}
 	return ready
 }
 
-// busy counts, by node, the actions under way that touch it; nil if there is no limit.
-func (r *Runner) busy() []int32 {
-	if r.perNode <= 0 {
-		return nil
+// compare orders actions as they should start.
+func (r *Runner) compare(a, b int32) int {
+	if r.rank != nil {
+		a, b = r.rank[a], r.rank[b]
 	}
-	busy := make([]int32, r.nodes)
-	for i, s := range r.states {
-		if s == Running {
-			r.occupy(busy, i, math.MaxInt32)
-		}
-	}
-	return busy
+	return cmp.Compare(a, b)
 }
 
-// occupy counts action i at its nodes, unless one of them has most already.
-func (r *Runner) occupy(busy []int32, i int, most int32) bool {
+// full returns a node of action i on which nothing more may start, or a negative number.
+func (r *Runner) full(i int32) int32 {
+	for _, n := range r.ends[i] {
+		if r.perNode > 0 && int(r.busy[n]) >= r.perNode {
+			return n
+		}
+	}
+	return -1
+}
+
+// park puts action i aside if one of its nodes is full.
+func (r *Runner) park(i int32) bool {
+	n := r.full(i)
+	if n >= 0 {
+		r.parked[n] = append(r.parked[n], i)
+	}
+	return n >= 0
+}
+
+// occupy counts action i at its nodes.
+func (r *Runner) occupy(i, by int32) {
 	source, target := r.ends[i][0], r.ends[i][1]
-	switch {
-	case busy == nil:
-		return true
-	case busy[source] >= most || busy[target] >= most:
-		return false
-	}
-	busy[source]++
+	r.busy[source] += by
 	if target != source {
-		busy[target]++
+		r.busy[target] += by
 	}
-	return true
 }
 
 // Started tells that action i, which was Ready, has started.
@@ -189,13 +215,16 @@ func (r *Runner) Started(i int) {
 		panic(fmt.Sprintf("plan: action %d started while %v, with %d to wait for", i, r.states[i], r.waits[i]))
 	}
 	r.states[i] = Running
+	r.occupy(int32(i), 1)
 }
 
 // Done tells that action i has completed.
 func (r *Runner) Done(i int) {
 	r.end(i, Completed)
 	for _, f := range r.followers[i] {
-		r.waits[f]--
+		if r.waits[f]--; r.waits[f] == 0 {
+			r.open = append(r.open, f)
+		}
 	}
 }
 
@@ -214,6 +243,7 @@ func (r *Runner) Abort() {
 	for i, s := range r.states {
 		if s == Pending {
 			r.states[i] = Aborted
+			r.left--
 		}
 	}
 }
@@ -223,12 +253,21 @@ func (r *Runner) end(i int, s State) {
 		panic(fmt.Sprintf("plan: action %d %v while %v", i, s, r.states[i]))
 	}
 	r.states[i] = s
+	r.left--
+	r.occupy(int32(i), -1)
+	for _, n := range r.ends[i] {
+		r.open = append(r.open, r.parked[n]...)
+		r.parked[n] = r.parked[n][:0]
+	}
 }
 
 // cancel cancels what depends on action i.
 func (r *Runner) cancel(i int) {
 	for _, f := range r.followers[i] {
 		if r.states[f] == Pending || r.states[f] == Aborted {
+			if r.states[f] == Pending {
+				r.left--
+			}
 			r.states[f] = Cancelled
 			r.cancel(int(f))
 		}
@@ -236,9 +275,7 @@ func (r *Runner) cancel(i int) {
 }
 
 // Finished reports whether nothing is left to start or to await.
-func (r *Runner) Finished() bool {
-	return !slices.ContainsFunc(r.states, func(s State) bool { return s == Pending || s == Running })
-}
+func (r *Runner) Finished() bool { return r.left == 0 }
 
 // Outcome counts what became of the actions so far.
 func (r *Runner) Outcome() Outcome {

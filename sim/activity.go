@@ -20,14 +20,14 @@ type Activity struct {
 	err  error
 
 	// Of messages.
+	peer       *Activity // the other end, while the message is on its way
+	flow       Flow      // of the sender's end, and of transfers
+	payload    any
 	mailbox    *Mailbox
 	prev, next *Activity // in the mailbox
-	peer       *Activity // the other end, while the message is on its way
-	payload    any
 	bytes      Bytes
 	cap        Bandwidth
 
-	flow   Flow // of the sender's end, and of transfers
 	exec   Exec
 	access Access
 	disk   DiskID
@@ -255,32 +255,32 @@ func (p *Process) attend(until Seconds, activities []*Activity) {
 	for _, a := range activities {
 		a.waiters = without(a.waiters, p)
 	}
-	if p.killed {
-		panic(unwound{})
-	}
+	p.unwind()
 }
 
 // await waits for what the process has started in its own Activity. After a date
-// it ends that.
+// it ends that. A message whose ends have met is sent first, even if that date has
+// come: see park.
 func (p *Process) await(until Seconds) error {
-	a := &p.own
-	if !a.over && until > p.sim.now {
-		p.block(a, until)
+	if a := &p.own; !a.over && (until > p.sim.now || a.peer != nil) {
+		p.pause(a, until)
+		p.unwind()
 	}
+	return p.outcome()
+}
+
+// outcome ends what the process waited for if that is not over, and returns why
+// it has failed. It is apart from await so that the stack of a process that waits
+// is small: with many processes, the time goes into fetching their stacks.
+func (p *Process) outcome() error {
+	a := &p.own
 	if !a.over {
 		a.abort(ErrTimeout)
 	}
-	if a.err != nil {
-		return p.failed(a.err)
+	if a.err == nil {
+		return nil
 	}
-	return nil
-}
-
-// failed says what the process was doing when it failed. It is apart from await
-// so that the stack of a process that waits is small: with many processes, the
-// time goes into fetching their stacks.
-func (p *Process) failed(cause error) error {
-	return fmt.Errorf("sim: process %q: %s: %w", p.name, p.own.awaited(), cause)
+	return fmt.Errorf("sim: process %q: %s: %w", p.name, a.awaited(), a.err)
 }
 
 // keep starts something in an Activity of its own, which is cancelled when the
@@ -372,7 +372,7 @@ func (a *Activity) abort(cause error) {
 		return
 	}
 	if a.queued {
-		a.mailbox.take(a)
+		a.mailbox.remove(a)
 	}
 	flow, peer := a.Flow(), a.peer
 	a.finish(cause)

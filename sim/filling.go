@@ -419,8 +419,10 @@ func (n *network) rest() {
 }
 
 // apply gives the members their new rates, and those whose rate has changed a
-// new date of completion.
+// new date of arrival.
 func (n *network) apply() {
+	a := &n.arrivals
+	most := 4*len(n.members) > len(a.heap) // then one by one would take longer
 	for k := range n.members {
 		m := &n.members[k]
 		s := &n.shares[m.flow]
@@ -430,8 +432,18 @@ func (n *network) apply() {
 		}
 		n.advance(m.flow)
 		s.rate = m.rate
-		n.reschedule(m.flow)
+		place := a.places[m.flow]
+		e := a.heap[place]
+		if e.at = n.arrivalOf(m.flow); most {
+			a.heap[place] = e
+		} else {
+			a.put(int(place), e)
+		}
 	}
+	if most {
+		a.order()
+	}
+	n.awaitFirst()
 	if n.sim.settings.Check {
 		for k := range n.seen {
 			n.touched = append(n.touched, n.seen[k].link)

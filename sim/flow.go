@@ -29,10 +29,11 @@ type flow struct {
 	distance Seconds   // the latency of its way beyond that of the links
 	ends     [2]HostID // the hosts of its source and its target
 	from, to Place
-	timer    Timer
+	timer    Timer // of the end of its latency, or of telling that it has failed
 	done     Completion
 	arg      uint64
-	err      error // why it failed
+	err      error  // why it failed
+	sent     uint64 // in which call of Send
 	seq      uint32
 	phase    phase
 	held     held
@@ -86,6 +87,8 @@ func (s *Simulation) Send(spec FlowSpec, done Completion, arg uint64) (Flow, err
 	f.left, f.since = float64(spec.Bytes), s.now
 	f.from, f.to, f.ends = spec.From, spec.To, ends
 	f.done, f.arg = done, arg
+	n.sent++
+	f.sent = n.sent
 	f.held, f.phase = held, flowWaiting
 	f.cap = n.userCap(f, spec.Cap)
 	n.cross(i)
@@ -137,6 +140,7 @@ func (n *network) proceed(i int32) {
 func (n *network) start(i int32) {
 	n.flows[i].since = n.sim.now
 	n.shares[i] = share{bottleneck: none}
+	n.arrivals.insert(i, n.flows[i].sent)
 	n.weigh(i)
 	n.activate(i)
 	n.changedFlow(i)
@@ -144,10 +148,9 @@ func (n *network) start(i int32) {
 
 // halt is the opposite of start.
 func (n *network) halt(i int32) {
-	f := &n.flows[i]
 	n.advance(i)
-	n.sim.Cancel(f.timer)
-	f.timer = Timer{}
+	n.arrivals.remove(i)
+	n.awaitFirst()
 	n.shares[i] = share{}
 	n.deactivate(i)
 	n.changedWay(i)
@@ -169,25 +172,36 @@ func (n *network) changedFlow(i int32) {
 	n.changedWay(i)
 }
 
-// Handle is the end of a phase of flow i.
-func (n *network) Handle(now Seconds, i uint64) {
-	f := &n.flows[i]
-	if f.phase == flowWaiting && f.left > 0 {
+// Handle is the end of the latency of flow i, or tells that it has failed.
+func (n *network) Handle(_ Seconds, i uint64) {
+	switch f := &n.flows[i]; {
+	case f.phase == flowFailed:
+		n.tell(int32(i))
+	case f.left == 0:
+		n.arrived(int32(i))
+	default:
 		f.wait, f.phase = 0, flowSending
 		n.start(int32(i))
 		n.share()
-		return
 	}
-	if f.phase != flowFailed {
-		f.left = 0
-		n.leave(int32(i))
-		n.share()
-	}
+}
+
+// arrived ends a flow whose last byte has arrived.
+func (n *network) arrived(i int32) {
+	n.flows[i].left = 0
+	n.leave(i)
+	n.share()
+	n.tell(i)
+}
+
+// tell tells the completion of a flow, and gives its slot back.
+func (n *network) tell(i int32) {
+	f := &n.flows[i]
 	f.phase = flowOver
-	if done, arg, err := f.done, f.arg, f.err; done != nil {
-		done.Completed(now, arg, err)
+	if f.done != nil {
+		f.done.Completed(n.sim.now, f.arg, f.err)
 	}
-	n.release(int32(i))
+	n.release(i)
 }
 
 // leave takes a flow out of the network.
@@ -294,7 +308,7 @@ func (s *Simulation) FlowRemaining(f Flow) float64 {
 	if at.phase != flowSending || at.held != 0 || s.now == at.since {
 		return at.left
 	}
-	return max(0, at.left-float64(n.arrival(f.slot)*float64(s.now-at.since)))
+	return max(0, at.left-float64(n.rateOf(f.slot)*float64(s.now-at.since)))
 }
 
 // FlowRate returns how much of a flow arrives per second. It is 0 while the
@@ -306,7 +320,7 @@ func (s *Simulation) FlowRate(f Flow) Bandwidth {
 		return 0
 	}
 	n.settle()
-	return Bandwidth(n.arrival(f.slot))
+	return Bandwidth(n.rateOf(f.slot))
 }
 
 // names reports whether a name is that of the flow that is in its slot now.
@@ -323,8 +337,8 @@ func (n *network) alive(f Flow) bool {
 	return p == flowWaiting || p == flowSending
 }
 
-// arrival is what arrives of a flow per second.
-func (n *network) arrival(i int32) float64 {
+// rateOf is what arrives of a flow per second.
+func (n *network) rateOf(i int32) float64 {
 	return n.shares[i].rate * n.sim.settings.Network.BandwidthFactor
 }
 
@@ -332,20 +346,9 @@ func (n *network) arrival(i int32) float64 {
 func (n *network) advance(i int32) {
 	f := &n.flows[i]
 	if dt := float64(n.sim.now - f.since); dt > 0 {
-		f.left = max(0, f.left-float64(n.arrival(i)*dt))
+		f.left = max(0, f.left-float64(n.rateOf(i)*dt))
 		f.since = n.sim.now
 	}
-}
-
-// reschedule plans the end of a flow that sends, at its present rate.
-func (n *network) reschedule(i int32) {
-	f := &n.flows[i]
-	n.sim.Cancel(f.timer)
-	at := n.sim.now
-	if f.left > 0 {
-		at += Seconds(f.left / n.arrival(i))
-	}
-	f.timer = n.sim.At(at, n, uint64(i))
 }
 
 // weigh gives a flow its penalty and cap, by its links as they are now.
@@ -415,169 +418,4 @@ func (n *network) release(i int32) {
 		f.seq = 1
 	}
 	n.free = append(n.free, i)
-}
-
-// ends checks a description and returns the hosts at the ends of the flow, and
-// who holds it up from the start.
-func (n *network) ends(spec *FlowSpec) (hosts [2]HostID, by held, err error) {
-	if spec.Bytes < 0 {
-		return hosts, 0, fmt.Errorf("%d bytes are less than none", spec.Bytes)
-	}
-	if !(spec.Cap >= 0) || math.IsInf(float64(spec.Cap), 1) {
-		return hosts, 0, fmt.Errorf("cap %v B/s must be finite and not negative; 0 means none", float64(spec.Cap))
-	}
-	for k, p := range [2]Place{spec.From, spec.To} {
-		host, stopped, err := n.whereabouts(p)
-		if err != nil {
-			return hosts, 0, fmt.Errorf("%s %w", [2]string{"from", "to"}[k], err)
-		}
-		if hosts[k] = host; stopped {
-			by |= bySource << k
-		}
-	}
-	return hosts, by, nil
-}
-
-// whereabouts returns the host of a place, and whether it is a VM that sends
-// and receives nothing for now.
-func (n *network) whereabouts(p Place) (host HostID, stopped bool, err error) {
-	s := n.sim
-	if vm, ok := p.VM(); ok {
-		if vm < 0 || int(vm) >= s.VMs() {
-			return 0, false, fmt.Errorf("VM %d, which is none of the %d VMs", vm, s.VMs())
-		}
-		state := s.State(vm)
-		if gone(state) {
-			return 0, false, fmt.Errorf("VM %q: %w", s.VM(vm).Name, ErrVMGone)
-		}
-		stopped = stops(state)
-	}
-	host = s.HostAt(p)
-	if host < 0 || int(host) >= s.Hosts() {
-		return 0, false, fmt.Errorf("host %d, which is none of the %d hosts", host, s.Hosts())
-	}
-	if !s.IsOn(host) {
-		return 0, false, fmt.Errorf("host %q: %w", s.Host(host).Name, ErrHostOff)
-	}
-	return host, stopped, nil
-}
-
-// gone reports whether a VM in this state ends its flows.
-func gone(state VMState) bool { return state == VMOff || state == VMDestroyed }
-
-// stops reports whether a VM in this state holds its flows up.
-func stops(state VMState) bool {
-	switch state {
-	case VMSuspended, VMSaving, VMSaved, VMRestoring:
-		return true
-	}
-	return false
-}
-
-// vmChanged holds up the flows of a VM that does not run, lets them go on when
-// it does, and ends them when it is gone.
-func (n *network) vmChanged(id VMID, from, to VMState) {
-	first := n.ofVM.head(int32(id))
-	if first == none {
-		return
-	}
-	switch {
-	case gone(to):
-		err := fmt.Errorf("VM %q: %w", n.sim.VM(id).Name, ErrVMGone)
-		if host := n.sim.HostOf(id); !n.sim.IsOn(host) {
-			err = fmt.Errorf("host %q: %w", n.sim.Host(host).Name, ErrHostOff)
-		}
-		for end := first; end != none; end = n.ofVM.head(int32(id)) {
-			n.fail(end/2, err)
-		}
-	case stops(to) && !stops(from):
-		for end := first; end != none; end = n.ofVM.after(int32(id), end) {
-			n.hold(end/2, bySource<<(end%2))
-		}
-	case stops(from) && !stops(to):
-		for end := first; end != none; end = n.ofVM.after(int32(id), end) {
-			n.let(end/2, bySource<<(end%2))
-		}
-	}
-	n.share()
-}
-
-// vmMoved gives the flows of a VM the way from or to its new host. In the
-// original law they keep the way they have.
-func (n *network) vmMoved(id VMID, _ HostID) {
-	host := n.sim.HostOf(id)
-	for end := n.ofVM.head(int32(id)); end != none; end = n.ofVM.after(int32(id), end) {
-		at := &n.flows[end/2].ends[end%2]
-		n.atHost.remove(int32(*at), end)
-		n.atHost.add(int32(host), end)
-		*at = host
-	}
-	if n.sim.settings.Law == Original {
-		return
-	}
-	for end := n.ofVM.head(int32(id)); end != none; {
-		i, next := end/2, n.ofVM.after(int32(id), end)
-		if next != none && next/2 == i { // from the VM to itself
-			next = n.ofVM.after(int32(id), next)
-		}
-		n.reroute(i)
-		end = next
-	}
-	n.share()
-}
-
-// reroute gives a flow the way between its hosts. It does not wait for the
-// latency again.
-func (n *network) reroute(i int32) {
-	f := &n.flows[i]
-	active := f.phase == flowSending && f.held == 0
-	if active {
-		n.halt(i)
-	}
-	n.uncross(i)
-	if err := n.find(i, f.ends[0], f.ends[1]); err != nil {
-		n.sim.Cancel(f.timer)
-		f.phase = flowWaiting // it sends no more
-		n.fail(i, err)
-		return
-	}
-	n.cross(i)
-	if active {
-		n.start(i)
-	}
-}
-
-// hostSwitched ends the flows from and to a host that is switched off.
-func (n *network) hostSwitched(h HostID, on bool) {
-	if on || n.atHost.head(int32(h)) == none {
-		return
-	}
-	err := fmt.Errorf("host %q: %w", n.sim.Host(h).Name, ErrHostOff)
-	for end := n.atHost.head(int32(h)); end != none; end = n.atHost.head(int32(h)) {
-		n.fail(end/2, err)
-	}
-	n.share()
-}
-
-// tie puts the ends of a flow into the chains of their hosts and VMs.
-func (n *network) tie(i int32) {
-	f := &n.flows[i]
-	for k, p := range [2]Place{f.from, f.to} {
-		end := 2*i + int32(k)
-		n.atHost.add(int32(f.ends[k]), end)
-		if vm, ok := p.VM(); ok {
-			n.ofVM.add(int32(vm), end)
-		}
-	}
-}
-
-func (n *network) untie(i int32) {
-	f := &n.flows[i]
-	for k, p := range [2]Place{f.from, f.to} {
-		end := 2*i + int32(k)
-		n.atHost.remove(int32(f.ends[k]), end)
-		if vm, ok := p.VM(); ok {
-			n.ofVM.remove(int32(vm), end)
-		}
-	}
 }

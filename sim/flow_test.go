@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -432,10 +433,37 @@ func TestWithoutAWayThereIsNoFlow(t *testing.T) {
 func TestSendingTakesNoMemory(t *testing.T) {
 	w := newTraffic(32, 4, math.MaxInt, "shared")
 	runTo(t, w.Simulation, 5)
-	for w.queue.sweep(); len(w.queue.heap) < cap(w.queue.heap); { // room for the queue to vary
-		w.Cancel(w.At(w.Now()+1, call(func() {}), 0))
-	}
 	if n := testing.AllocsPerRun(50, func() { runTo(t, w.Simulation, w.Now()+0.01) }); n > 0 {
 		t.Errorf("%v allocations in 10 ms", n)
+	}
+}
+
+func TestFlowsOfADateArriveInTheOrderOfSending(t *testing.T) {
+	s := netOf(t, 20, Settings{Network: plain})
+	var order []int
+	for i := range 19 {
+		h := HostID((7*i)%19 + 1) // so that slots and links are in another order
+		if _, err := s.Send(between(h, h, 5e9), Then(func(error) { order = append(order, i) }), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runTo(t, s, 0.25)
+	early := send(t, s, between(0, 0, 1e9))
+	runTo(t, s, Forever)
+	if s.Now() != 0.5 || early.at != 0.35 || !slices.IsSorted(order) || len(order) != 19 {
+		t.Errorf("at %v and %v, in the order %v", early.at, s.Now(), order)
+	}
+}
+
+func TestACancelledFlowLeavesNoEvent(t *testing.T) {
+	s := netOf(t, 2, Settings{Network: plain})
+	for _, to := range []HostID{0, 1} {
+		o := send(t, s, between(0, to, 1e12))
+		runTo(t, s, s.Now()+1)
+		must(t, s.CancelFlow(o.flow))
+		runTo(t, s, Forever)
+	}
+	if s.Now() != 2 {
+		t.Errorf("the last event is at %v s, want 2 s", s.Now())
 	}
 }

@@ -95,7 +95,7 @@ func (s *Simulation) Run(until Seconds) error {
 		return fmt.Errorf("sim: process %q calls Run", p.name)
 	}
 	for !s.stopped {
-		if s.processes.ready.first != nil {
+		if !s.processes.ready.empty() {
 			s.processes.run()
 			if s.settings.Check {
 				s.check("turns of processes")

@@ -12,16 +12,12 @@ import "fmt"
 // If one of both ends ends before that, the message is lost, and the other end
 // gets an error that says why.
 type Mailbox struct {
-	name      string
-	sim       *Simulation
-	senders   mailQueue
-	receivers mailQueue
-}
+	name string
+	sim  *Simulation
 
-// mailQueue holds those that have come first to a mailbox, in order of arrival.
-type mailQueue struct {
+	// Those that wait, in order of arrival, are either senders or receivers.
 	first, last *Activity
-	len         int
+	waiting     int
 }
 
 // Mailbox returns the mailbox of a name. It is made when first asked for.
@@ -45,10 +41,18 @@ func (s *Simulation) NewMailbox(name string) *Mailbox { return &Mailbox{name: na
 func (m *Mailbox) Name() string { return m.name }
 
 // Senders returns how many messages wait in the mailbox for a receiver.
-func (m *Mailbox) Senders() int { return m.senders.len }
+func (m *Mailbox) Senders() int { return m.waits(actSend) }
 
 // Receivers returns how many wait at the mailbox for a message.
-func (m *Mailbox) Receivers() int { return m.receivers.len }
+func (m *Mailbox) Receivers() int { return m.waits(actReceive) }
+
+// waits returns how many of a kind wait.
+func (m *Mailbox) waits(kind activityKind) int {
+	if m.first == nil || m.first.kind != kind {
+		return 0
+	}
+	return m.waiting
+}
 
 // Send sends a message of some bytes, and waits until it was received. The
 // payload is what the receiver gets; its size does not matter.
@@ -77,7 +81,11 @@ func (p *Process) SendAsync(m *Mailbox, payload any, bytes Bytes) (*Activity, er
 	if err := p.turn("send"); err != nil {
 		return nil, err
 	}
-	return p.keep(func(a *Activity) error { return a.send(p, m, payload, bytes, 0) })
+	return p.keep(func(a *Activity) error {
+		err := a.send(p, m, payload, bytes, 0)
+		a.dispatch()
+		return err
+	})
 }
 
 // Receive waits for a message, until it is here, and returns its payload. If it
@@ -107,7 +115,11 @@ func (p *Process) ReceiveAsync(m *Mailbox) (*Activity, error) {
 	if err := p.turn("receive"); err != nil {
 		return nil, err
 	}
-	return p.keep(func(a *Activity) error { return a.receive(p, m) })
+	return p.keep(func(a *Activity) error {
+		err := a.receive(p, m)
+		a.dispatch()
+		return err
+	})
 }
 
 func (p *Process) send(m *Mailbox, payload any, bytes Bytes, cap Bandwidth, timeout Seconds) error {
@@ -130,11 +142,11 @@ func (a *Activity) send(p *Process, m *Mailbox, payload any, bytes Bytes, cap Ba
 	}
 	a.begin(p, actSend)
 	a.mailbox, a.payload, a.bytes, a.cap = m, payload, bytes, cap
-	if r := m.receivers.first; r != nil {
-		m.take(r)
-		a.deliver(r)
+	if receiver := m.first; receiver != nil && receiver.kind == actReceive {
+		m.remove(receiver)
+		a.meet(receiver)
 	} else {
-		m.senders.push(a)
+		m.push(a)
 	}
 	return nil
 }
@@ -145,27 +157,39 @@ func (a *Activity) receive(p *Process, m *Mailbox) error {
 	}
 	a.begin(p, actReceive)
 	a.mailbox, a.payload, a.bytes = m, nil, 0
-	if sender := m.senders.first; sender != nil {
-		m.take(sender)
-		sender.deliver(a)
+	if sender := m.first; sender != nil && sender.kind == actSend {
+		m.remove(sender)
+		sender.meet(a)
 	} else {
-		m.receivers.push(a)
+		m.push(a)
 	}
 	return nil
 }
 
-// deliver starts the flow of a message to a receiver.
-func (a *Activity) deliver(to *Activity) {
-	s := a.proc.sim
-	from, target := a.proc.place, to.proc.place
-	if a.bytes == 0 && s.near(from, target) {
+// meet brings the ends of a message together. If it takes time, dispatch is to
+// be called next.
+func (a *Activity) meet(to *Activity) {
+	if a.bytes == 0 && a.proc.sim.near(a.proc.place, to.proc.place) {
 		to.payload = a.payload
 		a.finish(nil)
 		to.finish(nil)
 		return
 	}
 	a.peer, to.peer = to, a
-	flow, err := s.Send(FlowSpec{From: from, To: target, Bytes: a.bytes, Cap: a.cap}, (*ending)(a), a.turn)
+}
+
+// dispatch starts the flow of a message, of which the activity is one end, if
+// both ends have met.
+func (a *Activity) dispatch() {
+	if a.peer == nil {
+		return
+	}
+	if a.kind == actReceive {
+		a = a.peer
+	}
+	to := a.peer
+	spec := FlowSpec{From: a.proc.place, To: to.proc.place, Bytes: a.bytes, Cap: a.cap}
+	flow, err := a.proc.sim.Send(spec, (*ending)(a), a.turn)
 	switch {
 	case err != nil:
 		a.finish(err)
@@ -194,36 +218,28 @@ func (s *Simulation) runs(at Place) bool {
 	return s.IsOn(at.host)
 }
 
-func (m *Mailbox) take(a *Activity) {
-	if a.kind == actSend {
-		m.senders.remove(a)
+func (m *Mailbox) push(a *Activity) {
+	a.queued, a.prev, a.next = true, m.last, nil
+	if m.last == nil {
+		m.first = a
 	} else {
-		m.receivers.remove(a)
+		m.last.next = a
 	}
+	m.last = a
+	m.waiting++
 }
 
-func (q *mailQueue) push(a *Activity) {
-	a.queued, a.prev, a.next = true, q.last, nil
-	if q.last == nil {
-		q.first = a
-	} else {
-		q.last.next = a
-	}
-	q.last = a
-	q.len++
-}
-
-func (q *mailQueue) remove(a *Activity) {
+func (m *Mailbox) remove(a *Activity) {
 	if a.prev == nil {
-		q.first = a.next
+		m.first = a.next
 	} else {
 		a.prev.next = a.next
 	}
 	if a.next == nil {
-		q.last = a.prev
+		m.last = a.prev
 	} else {
 		a.next.prev = a.prev
 	}
 	a.queued, a.prev, a.next = false, nil, nil
-	q.len--
+	m.waiting--
 }

@@ -219,6 +219,59 @@ func TestNothingIsSentWithoutARoute(t *testing.T) {
 	s.must(s.Run(Forever))
 }
 
+// Whether there is a way shows only when both ends have met. The one that came
+// second keeps its turn, and is not woken later by what it was told already.
+func TestWhoSendsWithoutARouteKeepsItsTurn(t *testing.T) {
+	s := newStage(t, 2)
+	s.SetRouter(&Table{})
+	m := s.Mailbox("m")
+	turns := 0
+	s.spawn(HostID(1).Place(), "q", func(q *Process) {
+		if _, err := q.Receive(m); !errors.Is(err, ErrNoRoute) {
+			t.Error(err)
+		}
+		turns++
+	})
+	s.spawn(here, "p", func(p *Process) {
+		p.Yield() // q is there
+		if err := p.SendTimeout(m, nil, 1, 0); !errors.Is(err, ErrNoRoute) {
+			t.Error(err)
+		}
+		if turns != 0 {
+			t.Error("another one had its turn in between")
+		}
+		if p.Sleep(3); p.Now() != 3 {
+			t.Errorf("it sleeps until %v", p.Now())
+		}
+	})
+	s.must(s.Run(Forever))
+}
+
+// Who does not wait at all gets no message that takes a flow, even if that takes
+// no time.
+func TestWithoutPatienceNoFlowIsWaitedFor(t *testing.T) {
+	s := newStage(t, 2)
+	s.wire(1e9)
+	m := s.Mailbox("m")
+	turns := 0
+	s.spawn(HostID(1).Place(), "q", func(q *Process) {
+		if _, err := q.Receive(m); !errors.Is(err, ErrTimeout) {
+			t.Error(err)
+		}
+		turns++
+	})
+	s.spawn(here, "p", func(p *Process) {
+		p.Yield() // q is there
+		if err := p.SendTimeout(m, nil, 0, 0); !errors.Is(err, ErrTimeout) {
+			t.Error(err)
+		}
+		if turns != 0 {
+			t.Error("another one had its turn in between")
+		}
+	})
+	s.must(s.Run(Forever))
+}
+
 func TestWaitAnyAndWaitAll(t *testing.T) {
 	s := newStage(t, 2)
 	s.spawn(here, "p", func(p *Process) {

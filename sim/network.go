@@ -24,7 +24,9 @@ type network struct {
 	free   []int32 // slots
 	atHost chains  // ends of flows by host
 	ofVM   chains  // ends of flows by VM, for those that have any
+	sent   uint64  // how many flows
 	sharing
+	arrivals arrivals
 
 	// For check:
 	touched []LinkID

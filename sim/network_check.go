@@ -60,7 +60,7 @@ func (n *network) checkFlow(i int32) error {
 		}
 	}
 	f := &n.flows[i]
-	return fmt.Errorf("flow from %q to %q has %v B/s and could have more", n.sim.Host(f.ends[0]).Name, n.sim.Host(f.ends[1]).Name, n.arrival(i))
+	return fmt.Errorf("flow from %q to %q has %v B/s and could have more", n.sim.Host(f.ends[0]).Name, n.sim.Host(f.ends[1]).Name, n.rateOf(i))
 }
 
 // lookAt says how full a link is. It is computed once in a check.

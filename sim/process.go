@@ -31,35 +31,35 @@ import (
 // Each process is a coroutine with a small stack. [Simulation.Close] ends those
 // that still wait.
 type Process struct {
+	// What each message needs is together, since with many processes the time goes
+	// into fetching it.
+	sim       *Simulation
+	next      func() (struct{}, bool) // runs it until it waits; nil before its first turn
+	yield     func(struct{}) bool     // hands back to who called next
+	state     processState
+	suspended bool     // by Suspend
+	frozen    bool     // its VM does not run
+	killed    bool     // it unwinds as soon as it runs
+	queued    bool     // in line for its turn
+	letOut    bool     // of its line, and not by its timer
+	daemon    bool     // see ProcessSpec
+	place     Place    // where it is
+	timer     Timer    // when it stops to wait
+	wait      awaited  // what it waits for
+	own       Activity // what it waits for in a call that both starts and waits
+
 	// Data is the user's.
 	Data any
 
-	name   string
-	body   func(*Process)
-	daemon bool
-
+	name      string
+	body      func(*Process)
+	line      *line // that it stands in, if links says so
+	links     [rosters]rosterLink
 	started   []*Activity // without waiting, in no particular order
 	joiners   []*Process  // wait for its end
 	onExit    []func(error)
 	cause     error // why it ends; nil if it does so by itself
 	killTimer Timer
-
-	// What follows is what each message needs. It is together, since with many
-	// processes the time goes into fetching it.
-	sim       *Simulation
-	next      func() (struct{}, bool) // runs it until it waits; nil before its first turn
-	yield     func(struct{}) bool     // hands back to who called next
-	state     processState
-	suspended bool    // by Suspend
-	frozen    bool    // its VM does not run
-	killed    bool    // it unwinds as soon as it runs
-	letOut    bool    // of its line, and not by its timer
-	place     Place   // where it is
-	wait      awaited // what it waits for
-	timer     Timer   // when it stops to wait
-	line      *line   // that it stands in, if links says so
-	links     [rosters]rosterLink
-	own       Activity // what it waits for in a call that both starts and waits
 }
 
 // ProcessSpec describes a process.
@@ -270,11 +270,9 @@ func (p *Process) Yield() {
 		return
 	}
 	p.state = procReady
-	p.sim.processes.ready.push(p, inReady)
+	p.sim.processes.ready.push(p)
 	p.yield(struct{}{})
-	if p.killed {
-		panic(unwound{})
-	}
+	p.unwind()
 }
 
 // SetPlace moves the process to another host or VM. What it has started goes on

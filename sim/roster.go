@@ -16,8 +16,7 @@ type rosterLink struct {
 
 // The kinds of rosters. A process is in at most one of each kind.
 const (
-	inReady = iota // those in line for their turn
-	inLine         // those in line for a mutex and the like
+	inLine  = iota // those in line for a mutex and the like
 	inPlace        // those at the same place
 	inAll          // those that have not ended
 	rosters
@@ -69,4 +68,31 @@ func (r *roster) members(kind int) []*Process {
 		all = append(all, p)
 	}
 	return all
+}
+
+// queueing are the processes that are ready, in order of arrival. Nobody leaves
+// before his turn.
+type queueing struct {
+	line []*Process
+	next int // in line; all before have had their turn
+}
+
+func (q *queueing) empty() bool { return q.next == len(q.line) }
+
+func (q *queueing) push(p *Process) {
+	if q.next > 64 && q.next > len(q.line)/2 { // a process that yields again and again
+		q.line, q.next = append(q.line[:0], q.line[q.next:]...), 0
+	}
+	q.line = append(q.line, p)
+	p.queued = true
+}
+
+func (q *queueing) pop() *Process {
+	p := q.line[q.next]
+	q.next++
+	if q.empty() {
+		q.line, q.next = q.line[:0], 0
+	}
+	p.queued = false
+	return p
 }

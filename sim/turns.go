@@ -11,7 +11,8 @@ import (
 type processes struct {
 	sim     *Simulation
 	current *Process
-	ready   roster
+	until   Seconds // when the one that begins to wait stops to
+	ready   queueing
 	all     roster // those that have not ended, in the order in which they were spawned
 	byHost  []roster
 	byVM    []roster
@@ -40,12 +41,8 @@ func (unwound) String() string { return "the process was ended; this panic must 
 
 // run gives all that are ready their turn, and those that get ready meanwhile.
 func (ps *processes) run() {
-	for !ps.sim.stopped {
-		p := ps.ready.pop(inReady)
-		if p == nil {
-			return
-		}
-		ps.resume(p)
+	for !ps.ready.empty() && !ps.sim.stopped {
+		ps.resume(ps.ready.pop())
 	}
 }
 
@@ -55,10 +52,33 @@ func (ps *processes) resume(p *Process) {
 	if p.next == nil && !ps.bear(p) || p.stopped() {
 		return
 	}
-	p.state = procRunning
-	ps.current = p
-	p.next()
-	ps.current = nil
+	for again := true; again; again = p.state == procWaiting && !ps.park(p) {
+		p.state = procRunning
+		ps.current = p
+		p.next()
+		ps.current = nil
+	}
+}
+
+// park does what a process leaves to be done when it begins to wait: its
+// message is sent, if both ends of one have met, and its timer set. It reports
+// false if there is nothing to wait for after all.
+//
+// The stack of a process must not be used for this. It would grow, and with many
+// processes the time goes into fetching their stacks.
+func (ps *processes) park(p *Process) bool {
+	if p.own.peer != nil {
+		p.state = procRunning // it keeps its turn if the message is over at once
+		p.own.dispatch()
+		if p.own.over || ps.until <= ps.sim.now {
+			return false
+		}
+		p.state = procWaiting
+	}
+	if ps.until < Forever {
+		p.timer = ps.sim.At(ps.until, (*alarm)(p), 0)
+	}
+	return true
 }
 
 // bear prepares the first turn of a process. It reports false if there won't be
@@ -180,6 +200,11 @@ func (p *Process) wrong(what, why string) error {
 // Forever. It does not return to a process that was killed.
 func (p *Process) block(on awaited, until Seconds) {
 	p.pause(on, until)
+	p.unwind()
+}
+
+// unwind ends a process that was killed.
+func (p *Process) unwind() {
 	if p.killed {
 		panic(unwound{})
 	}
@@ -189,9 +214,7 @@ func (p *Process) block(on awaited, until Seconds) {
 // process was killed.
 func (p *Process) pause(on awaited, until Seconds) {
 	p.state, p.wait = procWaiting, on
-	if until < Forever {
-		p.timer = p.sim.At(until, (*alarm)(p), 0)
-	}
+	p.sim.processes.until = until
 	p.yield(struct{}{})
 }
 
@@ -209,7 +232,7 @@ func (p *Process) wake() {
 func (p *Process) start() {
 	p.state = procReady
 	p.wait = nil
-	p.sim.processes.ready.push(p, inReady)
+	p.sim.processes.ready.push(p)
 }
 
 // stopped reports whether the process must not run although it is ready.
@@ -218,8 +241,8 @@ func (p *Process) stopped() bool { return (p.suspended || p.frozen) && !p.killed
 // proceed puts a process in the line again that lost its place in it because it
 // was stopped, and is not any more.
 func (p *Process) proceed() {
-	if p.state == procReady && !p.stopped() && !p.sim.processes.ready.has(p, inReady) {
-		p.sim.processes.ready.push(p, inReady)
+	if p.state == procReady && !p.stopped() && !p.queued {
+		p.sim.processes.ready.push(p)
 	}
 }
 
@@ -321,7 +344,7 @@ func (s *Simulation) Close() error {
 		p.kill(ErrKilled)
 		ps.resume(p)
 	}
-	ps.ready = roster{}
+	ps.ready = queueing{}
 	return s.err
 }
 

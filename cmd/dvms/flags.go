@@ -38,6 +38,24 @@ func (c *count) Set(text string) error {
 	return nil
 }
 
+// seed is what random numbers are drawn from.
+type seed uint64
+
+func (s *seed) String() string { return strconv.FormatUint(uint64(*s), 10) }
+
+// Type is what the help shows in place of the value.
+func (s *seed) Type() string { return "N" }
+
+// Set reads a whole number.
+func (s *seed) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a seed, a whole number from 0 to 2^64-1", text)
+	}
+	*s = seed(n)
+	return nil
+}
+
 // seedList is numbers separated by commas.
 type seedList struct {
 	seeds []uint64

@@ -71,12 +71,14 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 hosts whose VMs ask for more than there is repair that among themselves.
 
 This version has the simulator, in which DVMS is compared with a centralized
-scheduler and with none, the planner, which says how to repair a cluster, and a
-study of queues of virtualized jobs.`,
+scheduler and with none, the planner, which says how to repair a cluster, a
+study of queues of virtualized jobs, and agents with real connections on
+emulated hosts.`,
 		Example: `  dvms simulate                         the built-in comparison on 64 hosts
   dvms simulate examples/one-rack.yaml  a scenario of your own
   dvms plan snapshot.json               how to repair a cluster; moves nothing
   dvms vjobs examples/vjobs/thesis.yaml a queue of virtualized jobs
+  dvms demo                             watch agents repair overloads on this machine
   dvms bench solver                     how good and fast the planner is here
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,
@@ -90,7 +92,10 @@ study of queues of virtualized jobs.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
-	root.AddCommand(newSimulate(), newExplain(), newExplore(), newPlan(), newCheck(), newBench(), newVJobs(), newValidate(), newVersion())
+	root.AddCommand(
+		newSimulate(), newExplain(), newPlan(), newCheck(), newExplore(), newBench(), newVJobs(), newPlatform(), newValidate(),
+		newDemo(), newReplay(), newDemoAgent(), newVersion(),
+	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseArguments(root)

@@ -1,0 +1,322 @@
+// Package agent drives one node of the protocol in real time.
+//
+// One goroutine owns the node. Messages, timers, the monitor's looks, the
+// solver's answers and the ends of migrations reach it one after the other as
+// inputs; what the node asks for is done at once if that is quick (Send,
+// SetTimer), and else in a goroutine of its own whose result is an input again
+// (Solve, Migrate). So the node is the one that the simulator and the explorer
+// drive, and an agent's inputs, written to a log, replay bit for bit; see Replay.
+//
+// What an agent needs of its host and of its peers are two small interfaces,
+// Hypervisor and Peers.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/plan"
+	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/strategy"
+)
+
+// Hypervisor is what an agent needs of its host.
+type Hypervisor interface {
+	// Look returns what the host has and hosts, and a number that changes when
+	// that does. It is called often, and must not wait for anything.
+	Look() (l protocol.Local, version uint64)
+	// Migrate moves a VM to another host and returns when that has ended: the VM
+	// runs there if there is no error, and else still here. Look knows of the end
+	// before Migrate returns.
+	Migrate(ctx context.Context, vm cluster.VMID, target cluster.NodeID) error
+}
+
+// Peers is what an agent needs of its network.
+type Peers interface {
+	// Send passes a message on, or loses it. It must not wait.
+	Send(to cluster.NodeID, m protocol.Message)
+	// Inbox is where messages arrive.
+	Inbox() <-chan protocol.Message
+	// Members is where word arrives of nodes that are there, protocol.Up, and of
+	// those that are gone, protocol.Down.
+	Members() <-chan protocol.Input
+}
+
+// Settings of an agent.
+type Settings struct {
+	ID       cluster.NodeID
+	Protocol protocol.Settings
+	Monitor  monitor.Settings
+	Budget   int    // of the solver, in search steps; 0 means strategy.DefaultBudget
+	Seed     uint64 // of the node's back-off
+	// Starts is how often the agent has started, this time included. The node
+	// remembers nothing of the times before, and must not use the numbers of its
+	// procedures again.
+	Starts uint32
+}
+
+// Agent drives one node. Run does the work.
+type Agent struct {
+	settings Settings
+	host     Hypervisor
+	peers    Peers
+	log      *slog.Logger
+	record   *recorder        // or nil
+	watch    func(Happening)  // or nil
+	decide   strategy.Decider // what answers Solve
+
+	node   mind
+	start  time.Time
+	seen   uint64              // the version of what the node knows of its host
+	inputs chan protocol.Input // from the solver and migrations
+	timers []protocol.SetTimer
+	alarm  *time.Timer // for the first of timers
+	ended  chan struct{}
+	status Status
+}
+
+// Option changes what an agent does beside its work.
+type Option func(*Agent)
+
+// WithLog has the agent say what it does.
+func WithLog(l *slog.Logger) Option { return func(a *Agent) { a.log = l } }
+
+// WithRecord has the agent write its inputs and outputs, for Replay.
+func WithRecord(w io.Writer) Option {
+	return func(a *Agent) { a.record = newRecorder(w, a.settings) }
+}
+
+// WithWatch has a function called with all that happens. It is called from the
+// goroutine that owns the node, and must not wait.
+func WithWatch(watch func(Happening)) Option { return func(a *Agent) { a.watch = watch } }
+
+// New returns an agent that does nothing before Run.
+func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
+	a := &Agent{
+		settings: s, host: h, peers: p, log: slog.New(slog.DiscardHandler), decide: strategy.Decide,
+		node: newMind(s), inputs: make(chan protocol.Input), ended: make(chan struct{}),
+	}
+	for _, o := range options {
+		o(a)
+	}
+	return a
+}
+
+// mind is a node and the ring that it asks for the next one.
+type mind struct {
+	*protocol.Node
+	ring *overlay.Ring
+}
+
+// newMind returns the mind of an agent with these settings. A recorded one is
+// replayed with the same.
+func newMind(s Settings) mind {
+	m := mind{ring: overlay.NewRing(nil)}
+	m.join(s.ID)
+	m.Node = protocol.New(s.ID, s.Protocol, m.ring, s.Seed)
+	m.NumberFrom(s.Starts << 16)
+	return m
+}
+
+// join gives a node its place on the ring. It depends on the ID alone, so that
+// all agents agree on it, and a replay with them. Who is gone keeps its place:
+// the node itself passes over those that it knows to be gone.
+func (m mind) join(id cluster.NodeID) { m.ring.Up(id, fmt.Sprint("node ", id)) }
+
+// step advances the node. A node that is there for the first time joins the ring
+// before.
+func (m mind) step(now time.Duration, in protocol.Input) []protocol.Output {
+	if up, ok := in.(protocol.Up); ok {
+		m.join(up.Node)
+	}
+	return m.Step(now, in)
+}
+
+// ErrCrash, as the cause of the end of a context, ends an agent at once, as if
+// its process were killed.
+var ErrCrash = errors.New("the agent has crashed")
+
+// Run drives the node until the context ends. It then takes the host out of
+// the procedures that it is in: it starts none, and waits until it is free, as
+// long as leases last.
+func (a *Agent) Run(ctx context.Context) error {
+	defer close(a.ended)
+	a.start = time.Now()
+	a.alarm = time.NewTimer(time.Hour)
+	defer a.alarm.Stop()
+	look := time.NewTicker(a.settings.Monitor.Period)
+	defer look.Stop()
+	// Migrations are the host's: they go on when the agent leaves.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	a.log.Info("started", "node", a.settings.ID)
+	done, deadline := ctx.Done(), (<-chan time.Time)(nil)
+	for {
+		select {
+		case <-done:
+			if errors.Is(context.Cause(ctx), ErrCrash) {
+				return a.close()
+			}
+			a.log.Info("leaving")
+			patience := time.NewTimer(a.patience())
+			defer patience.Stop()
+			done, deadline = nil, patience.C
+			look.Stop()
+		case <-deadline:
+			a.log.Warn("left while still reserved", "partition", a.status.Partition)
+			return a.close()
+		case m := <-a.peers.Inbox():
+			a.step(work, protocol.Received{Message: m})
+		case in := <-a.peers.Members():
+			a.step(work, in)
+		case in := <-a.inputs:
+			a.step(work, in)
+		case <-a.alarm.C:
+			a.fire(work)
+		case <-look.C:
+			a.look(work)
+		}
+		if done == nil && !a.status.Booked {
+			a.log.Info("left")
+			return a.close()
+		}
+	}
+}
+
+// patience is how long an agent that leaves waits to be free.
+func (a *Agent) patience() time.Duration {
+	return a.settings.Protocol.Lease + a.settings.Protocol.Collect + a.settings.Protocol.ActionLimit
+}
+
+func (a *Agent) close() error {
+	if a.record != nil {
+		return a.record.close()
+	}
+	return nil
+}
+
+// now is the time since the agent started.
+func (a *Agent) now() time.Duration { return time.Since(a.start) }
+
+// look asks the monitor's question.
+func (a *Agent) look(ctx context.Context) {
+	local, _ := a.host.Look()
+	var asked cluster.Resources
+	for _, v := range local.VMs {
+		asked = asked.Plus(v.Demand)
+	}
+	if !asked.Within(a.settings.Monitor.Usable(local.Capacity)) {
+		a.step(ctx, protocol.Overloaded{})
+	}
+}
+
+// step gives the node an input, after telling it what its host hosts if that
+// has changed.
+func (a *Agent) step(ctx context.Context, in protocol.Input) {
+	if local, version := a.host.Look(); version != a.seen {
+		a.seen = version
+		local.Capacity = a.settings.Monitor.Usable(local.Capacity)
+		a.advance(ctx, protocol.Observed{Local: local})
+	}
+	a.advance(ctx, in)
+	a.tellStatus()
+}
+
+func (a *Agent) advance(ctx context.Context, in protocol.Input) {
+	now := a.now()
+	outputs := a.node.step(now, in)
+	if a.record != nil {
+		a.record.step(now, in, outputs)
+	}
+	for _, out := range outputs {
+		a.do(ctx, out)
+	}
+}
+
+// do carries out what the node asks for.
+func (a *Agent) do(ctx context.Context, out protocol.Output) {
+	switch out := out.(type) {
+	case protocol.Send:
+		a.status.Sent++
+		a.peers.Send(out.To, out.Message)
+	case protocol.Solve:
+		a.log.Debug("solving", "partition", out.Partition, "nodes", len(out.Reports))
+		go a.solve(out)
+	case protocol.Migrate:
+		a.tell(Happening{Kind: "migrate", Partition: out.Partition, VM: out.VM, Target: out.Target})
+		go a.migrate(ctx, out)
+	case protocol.SetTimer:
+		a.set(out)
+	default:
+		a.note(out)
+	}
+}
+
+// answer brings the result of something that took long, unless the agent has
+// ended.
+func (a *Agent) answer(in protocol.Input) {
+	select {
+	case a.inputs <- in:
+	case <-a.ended:
+	}
+}
+
+// solve looks for a plan. The node does not wait for longer than its settings
+// say, and what comes later is not listened to.
+func (a *Agent) solve(s protocol.Solve) {
+	d := a.decide(s, a.settings.Budget)
+	a.answer(protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons})
+}
+
+func (a *Agent) migrate(ctx context.Context, m protocol.Migrate) {
+	err := errors.ErrUnsupported // a host can't start or resume VMs yet
+	if m.Kind == plan.Migrate {
+		err = a.host.Migrate(ctx, m.VM, m.Target)
+	}
+	if err != nil {
+		a.log.Warn("action failed", "action", m.Kind, "vm", m.VM, "target", m.Target, "err", err)
+	}
+	a.answer(protocol.Migrated{VM: m.VM, OK: err == nil})
+}
+
+// set plans a timer, beside those that are planned.
+func (a *Agent) set(s protocol.SetTimer) {
+	a.timers = append(a.timers, s)
+	a.rearm()
+}
+
+// rearm makes the alarm go off at the first timer.
+func (a *Agent) rearm() {
+	if i := a.first(); i >= 0 {
+		a.alarm.Reset(max(0, a.timers[i].At-a.now()))
+	}
+}
+
+// first returns the position of the timer that fires first, of several the one
+// asked for first; or -1.
+func (a *Agent) first() int {
+	first := -1
+	for i, t := range a.timers {
+		if first < 0 || t.At < a.timers[first].At {
+			first = i
+		}
+	}
+	return first
+}
+
+// fire fires the timers that are due.
+func (a *Agent) fire(ctx context.Context) {
+	for i := a.first(); i >= 0 && a.timers[i].At <= a.now(); i = a.first() {
+		t := a.timers[i].Timer
+		a.timers = append(a.timers[:i], a.timers[i+1:]...)
+		a.step(ctx, protocol.TimerFired{Timer: t})
+	}
+	a.rearm()
+}

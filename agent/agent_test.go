@@ -1,0 +1,252 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dvms-project/dvms/agent"
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/hypervisor/emulated"
+	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/protocol"
+)
+
+const gib = 1 << 30
+
+// exchange carries messages between agents in memory, a millisecond each.
+type exchange map[cluster.NodeID]chan protocol.Message
+
+type port struct {
+	exchange exchange
+	id       cluster.NodeID
+	members  chan protocol.Input
+}
+
+func newPort(e exchange, id cluster.NodeID) port {
+	p := port{e, id, make(chan protocol.Input, len(e))}
+	for other := range e {
+		if other != id {
+			p.members <- protocol.Up{Node: other}
+		}
+	}
+	return p
+}
+
+func (p port) Send(to cluster.NodeID, m protocol.Message) {
+	time.AfterFunc(time.Millisecond, func() {
+		select {
+		case p.exchange[to] <- m:
+		default: // it is full, or its agent is gone
+		}
+	})
+}
+
+func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id] }
+
+// Members tells at once of all others.
+func (p port) Members() <-chan protocol.Input { return p.members }
+
+// rack is a few agents on one emulated data centre.
+type rack struct {
+	centre *emulated.DataCentre
+	agents []*agent.Agent
+	logs   []*bytes.Buffer
+	stop   context.CancelFunc
+	ended  sync.WaitGroup
+	mu     sync.Mutex
+	last   []agent.Status
+	kinds  map[string]int
+}
+
+// newRack starts an agent for each number of VMs, on hosts of 4 cores and 16 GiB.
+// A VM has 1 vCPU and 1 GiB, and asks for all of its vCPU.
+func newRack(t *testing.T, vms ...int) *rack {
+	t.Helper()
+	r := &rack{
+		centre: emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil),
+		last:   make([]agent.Status, len(vms)), kinds: map[string]int{},
+	}
+	net, members, next := exchange{}, []cluster.NodeID{}, cluster.VMID(0)
+	for i, n := range vms {
+		id := cluster.NodeID(i + 1)
+		members, net[id] = append(members, id), make(chan protocol.Message, 100)
+		err := r.centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)})
+		for range n {
+			next++
+			v := cluster.VM{ID: next, Name: fmt.Sprint("v", next), VCPUs: 1, Demand: cluster.Of(cluster.Core, gib), DirtyRate: 1e6}
+			err = errors.Join(err, r.centre.AddVM(v, id))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	r.stop = stop
+	for i, id := range members {
+		log := &bytes.Buffer{}
+		a := agent.New(agent.Settings{
+			ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1,
+		}, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.last[i] = h.Status
+			r.kinds[h.Kind+" "+h.Outcome]++
+		}))
+		r.agents, r.logs = append(r.agents, a), append(r.logs, log)
+		r.ended.Go(func() {
+			if err := a.Run(ctx); err != nil {
+				t.Errorf("agent %d: %v", id, err)
+			}
+		})
+	}
+	return r
+}
+
+// overloaded returns the hosts that have less than their VMs ask for.
+func (r *rack) overloaded() (ids []cluster.NodeID) {
+	for i := range r.agents {
+		id := cluster.NodeID(i + 1)
+		l, _ := r.centre.State(id)
+		var sum cluster.Resources
+		for _, v := range l.VMs {
+			sum = sum.Plus(v.Demand)
+		}
+		if !sum.Within(l.Capacity) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (r *rack) booked() (ids []cluster.NodeID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.last {
+		if s.Booked {
+			ids = append(ids, s.Node)
+		}
+	}
+	return ids
+}
+
+func TestAgentsRepairAnOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 6, 1, 4, 2)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if ids := r.overloaded(); len(ids) > 0 {
+			t.Errorf("hosts %v are overloaded still", ids)
+		}
+		if ids := r.booked(); len(ids) > 0 {
+			t.Errorf("hosts %v are reserved still", ids)
+		}
+		if err := r.centre.Check(); err != nil {
+			t.Error(err)
+		}
+		if _, moved := r.centre.Migrating(); moved != 2 || r.kinds["ended solved"] == 0 {
+			t.Errorf("%d migrations, %v", moved, r.kinds)
+		}
+		r.stop()
+		r.ended.Wait()
+	})
+}
+
+// Who is told to stop in the middle of a plan carries it out before it goes.
+func TestAgentLeavesWhenItIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 6, 1)
+		for under := 0; under == 0; under, _ = r.centre.Migrating() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.stop()
+		r.ended.Wait()
+		synctest.Wait()
+		under, moved := r.centre.Migrating()
+		if under != 0 || moved != 2 {
+			t.Errorf("%d migrations are under way, %d ended; want 0 and 2", under, moved)
+		}
+		if ids := r.booked(); len(ids) > 0 {
+			t.Errorf("hosts %v are reserved still", ids)
+		}
+	})
+}
+
+// A host that crashes keeps its VMs; migrations to it end where they began.
+func TestMigrationToAHostThatCrashesFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 6, 1)
+		for under := 0; under == 0; under, _ = r.centre.Migrating() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.centre.Crash(2)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		here, there := 0, 0
+		for _, on := range r.centre.Where() {
+			if on == 1 {
+				here++
+			} else {
+				there++
+			}
+		}
+		if under, _ := r.centre.Migrating(); under != 0 || here != 6 || there != 1 {
+			t.Errorf("%d migrations under way, %d VMs at the source and %d at the target; want 0, 6, 1", under, here, there)
+		}
+		if r.kinds["ended aborted"] == 0 {
+			t.Errorf("no plan was aborted: %v", r.kinds)
+		}
+		r.stop()
+		r.ended.Wait()
+	})
+}
+
+func TestLogsReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 6, 1, 4, 2)
+		time.Sleep(10 * time.Second)
+		r.stop()
+		r.ended.Wait()
+		sends := 0
+		for i, log := range r.logs {
+			text := log.String()
+			replayed, err := agent.Replay(strings.NewReader(text), nil)
+			if err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+			if lines := strings.Count(text, "\n"); replayed.Steps != lines-1 || replayed.Cut {
+				t.Errorf("agent %d: %d steps of %d lines, cut: %v", i+1, replayed.Steps, lines, replayed.Cut)
+			}
+			sends += replayed.Sends
+		}
+		if sends == 0 {
+			t.Error("nobody has sent anything")
+		}
+		text := r.logs[0].String()
+		if replayed, err := agent.Replay(strings.NewReader(text[:len(text)-5]), nil); err != nil || !replayed.Cut {
+			t.Errorf("a log that was cut: %+v, %v", replayed, err)
+		}
+		var diverged *agent.DivergedError
+		forged := strings.Replace(text, `"Epoch":1`, `"Epoch":7`, 1)
+		if _, err := agent.Replay(strings.NewReader(forged), nil); !errors.As(err, &diverged) {
+			t.Errorf("a log with another output: %v", err)
+		}
+	})
+}
+
+func TestReplayRefusesOtherFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "not JSON": "x\n", "another schema": `{"schema":"other"}` + "\n",
+		"no settings": `{"schema":"dvms-agent-log/1","settings":{}}` + "\n",
+	} {
+		if _, err := agent.Replay(strings.NewReader(text), nil); err == nil || !strings.HasPrefix(err.Error(), "line 1: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

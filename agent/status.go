@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"slices"
+
+	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/protocol"
+)
+
+// Status is what an agent's node is doing.
+type Status struct {
+	Node      cluster.NodeID       `json:"node"`
+	Booked    bool                 `json:"booked,omitempty"`
+	Partition protocol.PartitionID `json:"partition,omitzero"`
+	State     protocol.State       `json:"state,omitempty"`
+	Leader    cluster.NodeID       `json:"leader,omitempty"`
+	Members   []cluster.NodeID     `json:"members,omitempty"`
+	Applying  bool                 `json:"applying,omitempty"` // it leads, and its plan is carried out
+	Sent      int                  `json:"sent,omitempty"`     // messages of the protocol so far
+}
+
+// same reports whether nothing but the count of messages differs.
+func (s Status) same(o Status) bool {
+	return s.Booked == o.Booked && s.Partition == o.Partition && s.State == o.State && s.Leader == o.Leader &&
+		s.Applying == o.Applying && slices.Equal(s.Members, o.Members)
+}
+
+// Happening is something that a person may want to know: a procedure began, its
+// plan is carried out, a VM moves, the procedure ended, or the status changed.
+type Happening struct {
+	Kind       string               `json:"kind"` // began, applying, migrate, ended or status
+	Partition  protocol.PartitionID `json:"partition,omitzero"`
+	VM         cluster.VMID         `json:"vm,omitempty"`
+	Target     cluster.NodeID       `json:"target,omitempty"`
+	Migrations int                  `json:"migrations,omitempty"` // of the plan
+	Members    []cluster.NodeID     `json:"members,omitempty"`
+	Outcome    string               `json:"outcome,omitempty"`
+	Status     Status               `json:"status"`
+}
+
+// note tells of an output that asks for nothing.
+func (a *Agent) note(out protocol.Output) {
+	switch out := out.(type) {
+	case protocol.Began:
+		a.tell(Happening{Kind: "began", Partition: out.Partition})
+	case protocol.Applying:
+		a.status.Applying = true
+		a.tell(Happening{Kind: "applying", Partition: out.Partition, Migrations: out.Migrations})
+	case protocol.Ended:
+		a.tell(Happening{Kind: "ended", Partition: out.Partition, Outcome: out.Outcome.String(), Members: out.Members})
+	}
+}
+
+func (a *Agent) tell(h Happening) {
+	a.log.Debug(h.Kind, "partition", h.Partition, "vm", h.VM, "target", h.Target, "outcome", h.Outcome)
+	if a.watch != nil {
+		h.Status = a.status
+		h.Status.Node = a.settings.ID
+		a.watch(h)
+	}
+}
+
+// tellStatus tells of the node's reservation if that has changed.
+func (a *Agent) tellStatus() {
+	id, booked := a.node.Booked()
+	s := Status{Node: a.settings.ID, Booked: booked, Sent: a.status.Sent}
+	if booked {
+		s.Partition, s.State, s.Leader, s.Members = id, a.node.State(), a.node.Leader(), a.node.Members()
+		s.Applying = a.status.Applying && s.Leader == a.settings.ID && s.Partition == a.status.Partition
+	}
+	was := a.status
+	a.status = s
+	if !s.same(was) {
+		a.tell(Happening{Kind: "status", Partition: s.Partition})
+	}
+}

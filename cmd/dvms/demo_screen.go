@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/dvms-project/dvms/demo"
+)
+
+// screen draws what a demonstration does, over and over, on a terminal.
+type screen struct {
+	out   io.Writer
+	color bool
+	lines int // drawn last
+}
+
+func newScreen(out io.Writer) *screen {
+	return &screen{out: out, color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// barLength is that of a load bar, in characters; it is full at fullLoad.
+const (
+	barLength = 25
+	fullLoad  = 1.25
+)
+
+// show draws a view in place of the last one.
+func (s *screen) show(v demo.View) {
+	width, height := 100, 40
+	if file, ok := s.out.(*os.File); ok {
+		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
+			width, height = w, h
+		}
+	}
+	text := s.draw(v, height-1)
+	var out strings.Builder
+	if s.lines > 0 {
+		fmt.Fprintf(&out, "\x1b[%dA", s.lines)
+	}
+	for _, line := range text {
+		out.WriteString(clip(line, width-1) + "\x1b[0m\x1b[K\n")
+	}
+	out.WriteString("\x1b[J")
+	s.lines = len(text)
+	io.WriteString(s.out, out.String())
+}
+
+// draw returns the lines of a view, as many as there is room for.
+func (s *screen) draw(v demo.View, height int) []string {
+	lines := []string{
+		fmt.Sprintf("%.0f s   overloads %d: %d repaired, %d open   migrations %d, %d under way   messages %d",
+			v.At.Seconds(), v.Overloads, v.Repaired, v.Open, v.Migrations, v.Moving, v.Messages),
+		"",
+		fmt.Sprintf("%-5s %-*s %6s %4s  %s", "host", barLength, "CPU asked for", "", "VMs", "reserved by"),
+	}
+	for _, h := range v.Hosts {
+		lines = append(lines, s.host(h))
+	}
+	lines = append(lines, "")
+	for _, e := range v.Events {
+		lines = append(lines, fmt.Sprintf("%7.1f s  %-9s %s", e.At.Seconds(), e.Kind, e.Text))
+	}
+	if len(lines) > height && height > 0 {
+		lines = lines[:height]
+	}
+	return lines
+}
+
+// host is the line of a host.
+func (s *screen) host(h demo.Host) string {
+	filled := min(int(h.Load/fullLoad*barLength+0.5), barLength)
+	bar := strings.Repeat("█", filled) + strings.Repeat("·", barLength-filled)
+	mark := " "
+	switch {
+	case !h.Up:
+		return s.paint("2", fmt.Sprintf("%-5s %-*s", h.Name, barLength, "down"))
+	case h.Load > 1:
+		bar, mark = s.paint("31", bar), "!"
+	}
+	role := ""
+	switch {
+	case h.Applying:
+		role = "leads, carries out its plan"
+	case h.Leader:
+		role = "leads"
+	case h.Partition != "":
+		role = "member"
+	}
+	if h.Partition != "" && h.State != "GROW" {
+		role += ", " + h.State
+	}
+	partition := s.paint(colorOf(h.Partition), h.Partition)
+	return fmt.Sprintf("%-5s %s %4.0f %%%s %4d  %s %s", h.Name, bar, 100*h.Load, mark, h.VMs, partition, role)
+}
+
+// colorOf is the colour of a partition: the same for all its members.
+func colorOf(partition string) string {
+	h := fnv.New32a()
+	h.Write([]byte(partition))
+	return fmt.Sprint([]int{32, 33, 34, 35, 36, 92, 93, 94, 95, 96}[h.Sum32()%10])
+}
+
+// paint colours text. What it says is in the words, too.
+func (s *screen) paint(color, text string) string {
+	if !s.color || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// clip cuts a line to a width, in characters that are seen.
+func clip(line string, width int) string {
+	seen, escape := 0, false
+	for i, r := range line {
+		switch {
+		case r == '\x1b':
+			escape = true
+		case escape:
+			escape = r != 'm'
+		default:
+			if seen++; seen > width {
+				return line[:i]
+			}
+		}
+	}
+	return line
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dvms-project/dvms/demo"
+)
+
+func TestScreen(t *testing.T) {
+	var out bytes.Buffer
+	s := newScreen(&out)
+	s.color = false
+	v := demo.View{
+		At: 3 * time.Second, Overloads: 2, Repaired: 1, Open: 1, Migrations: 4, Moving: 1, Messages: 77,
+		Hosts: []demo.Host{
+			{Name: "n1", Up: true, Load: 0.5, VMs: 10},
+			{Name: "n2", Up: true, Load: 1.1, VMs: 12, Partition: "n2.1", State: "GROW"},
+			{Name: "n3", Up: true, Load: 2, VMs: 9, Partition: "n2.1", State: "CNGROW", Leader: true, Applying: true},
+			{Name: "n4"},
+		},
+		Events: []demo.Event{{At: time.Second, Kind: "overload", Text: "n2 is overloaded"}},
+	}
+	want := `3 s   overloads 2: 1 repaired, 1 open   migrations 4, 1 under way   messages 77
+
+host  CPU asked for                     VMs  reserved by
+n1    ██████████···············   50 %    10   
+n2    ██████████████████████···  110 %!   12  n2.1 member
+n3    █████████████████████████  200 %!    9  n2.1 leads, carries out its plan, CNGROW
+n4    down                     
+
+    1.0 s  overload  n2 is overloaded`
+	if got := strings.Join(s.draw(v, 40), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if lines := s.draw(v, 5); len(lines) != 5 {
+		t.Errorf("%d lines on a terminal of 5", len(lines))
+	}
+	s.color = true
+	a, b := s.host(v.Hosts[1]), s.host(v.Hosts[2])
+	if color := "\x1b[" + colorOf("n2.1") + "mn2.1"; !strings.Contains(a, color) || !strings.Contains(b, color) {
+		t.Errorf("two members of one partition have other colours: %q, %q", a, b)
+	}
+	s.show(v)
+	s.show(v)
+	if text := out.String(); !strings.Contains(text, "\x1b[9A") {
+		t.Errorf("the second view is not drawn in place of the first: %q", text)
+	}
+}
+
+func TestClip(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"\x1b[31mabcd\x1b[0m", 3, "\x1b[31mabc"}, {"\x1b[31mabc\x1b[0m", 3, "\x1b[31mabc\x1b[0m"}, {"█████", 2, "██"},
+	} {
+		if got := clip(c.line, c.width); got != c.want {
+			t.Errorf("%q to %d: %q, want %q", c.line, c.width, got, c.want)
+		}
+	}
+}
