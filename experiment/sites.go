@@ -153,8 +153,10 @@ func newGeography(s *Scenario) *geography {
 		Star: sim.NewStar(), trip: make([]time.Duration, pairs),
 		capacity: make([]cluster.BytesPerSecond, pairs), backbone: slices.Repeat([]sim.LinkID{noLink}, pairs),
 	}
-	for i, site := range sites {
+	for _, site := range sites {
 		g.names = append(g.names, site.Name)
+	}
+	for i, site := range sites {
 		g.site = append(g.site, slices.Repeat([]int32{int32(i)}, site.Hosts)...)
 		g.trip[g.pair(i, i)] = time.Duration(site.RoundTrip) / 2
 	}

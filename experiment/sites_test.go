@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"errors"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -101,6 +102,38 @@ func TestMessagesTakeHalfTheRoundTrip(t *testing.T) {
 	}
 }
 
+// The round trips of the scenario are those that nodes measure: their network
+// coordinates are as far apart as the scenario says, on each site and between
+// each two.
+func TestCoordinatesAreThoseOfTheScenario(t *testing.T) {
+	s := parsed(t, strings.NewReplacer("seeds: [1]", "seeds: [1]\nduration: 10m").Replace(twoSites))
+	_, all := run(t, s, "dvms-spiral")
+	var places []trace.Place
+	for _, r := range all {
+		if p, ok := r.(trace.Place); ok {
+			places = append(places, p)
+		}
+	}
+	for i, a := range places {
+		for _, b := range places[:i] {
+			want := 20.0 // ms
+			if a.Site == b.Site {
+				want = map[string]float64{"near": 2, "far": 4}[a.Site]
+			}
+			sum := 0.0
+			for d := range a.Vector {
+				sum += (a.Vector[d] - b.Vector[d]) * (a.Vector[d] - b.Vector[d])
+			}
+			if got := (math.Sqrt(sum) + a.Height + b.Height) / 1000; math.Abs(got/want-1) > 0.1 {
+				t.Errorf("%s and %s are %.2f ms apart, want %v", a.Node, b.Node, got, want)
+			}
+		}
+	}
+	if len(places) != 5 {
+		t.Errorf("%d places, want 5", len(places))
+	}
+}
+
 func TestSitesAreValidated(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"name: far,", "", "s.yaml: line 5: sites[1].name: the site has no name"},
@@ -127,7 +160,7 @@ func TestSitesAreValidated(t *testing.T) {
 
 // On the testbed of the thesis the spiral keeps migrations on their site and
 // partitions on one, better than the 0.863 and 1.082 that were published; the
-// ring does not, and the spiral solves as much. A node's gossip costs little.
+// ring does not, and hosts are not overloaded for longer. Gossip costs little.
 func TestTheSpiralStaysOnTheSite(t *testing.T) {
 	data, err := os.ReadFile("../examples/four-sites.yaml")
 	if err != nil {
@@ -140,11 +173,14 @@ func TestTheSpiralStaysOnTheSite(t *testing.T) {
 	if share := spiral.Migrations.IntraSiteShare; share < 0.9 || ring.Migrations.IntraSiteShare > 0.5 {
 		t.Errorf("%.3f of the migrations are within a site, with the ring %.3f", share, ring.Migrations.IntraSiteShare)
 	}
-	if sites := spiral.Partitions.MeanSites; sites > 1.1 || ring.Partitions.MeanSites < 1.5 {
+	if sites := spiral.Partitions.MeanSites; sites > 1.082 || ring.Partitions.MeanSites < 1.5 {
 		t.Errorf("partitions are on %.3f sites, with the ring on %.3f", sites, ring.Partitions.MeanSites)
 	}
-	if p := spiral.Partitions; p.Solved < ring.Partitions.Solved || p.Unsolvable > 0 || p.Lost > 0 {
-		t.Errorf("%+v, with the ring %+v", p, ring.Partitions)
+	if p := spiral.Partitions; p.Solved+p.Vanished+p.Open < p.Count {
+		t.Errorf("some procedures found no solution: %+v", p)
+	}
+	if one, other := spiral.Violations, ring.Violations; one.Total > other.Total*11/10 {
+		t.Errorf("hosts were overloaded for %.0f s, with the ring for %.0f s", float64(one.Total), float64(other.Total))
 	}
 	if spiral.Messages == 0 || spiral.MessageBytes == 0 || ring.Gossip != 0 {
 		t.Errorf("%d messages of %d bytes; gossip of the ring %d", spiral.Messages, spiral.MessageBytes, ring.Gossip)

@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"cmp"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
@@ -36,9 +35,9 @@ const (
 // and when it is to be called next. now is the time since the node started; it
 // never goes back.
 //
-// Each node measures in turn one of those close to it, the one that it has not
-// heard of for longest, and any live one: what is near must be told apart well,
-// and without what is far the sites would lie anywhere [1].
+// Each node measures in turn one of those close to it, and any live one: what is
+// near must be told apart well, and without what is far the sites would lie
+// anywhere [1].
 func (s *Spiral) Tick(now time.Duration) (packets []Packet, next time.Duration) {
 	s.now = now
 	next = now + s.settings.Gossip
@@ -47,7 +46,7 @@ func (s *Spiral) Tick(now time.Duration) (packets []Packet, next time.Duration) 
 	}
 	s.rounds++
 	s.near = slices.DeleteFunc(s.near, s.gone)
-	to, known := s.stalest()
+	to, known := s.neighbour()
 	far := !known || s.rounds%2 == 0
 	if far {
 		if to, known = s.anyone(); !known {
@@ -60,13 +59,18 @@ func (s *Spiral) Tick(now time.Duration) (packets []Packet, next time.Duration) 
 
 func (s *Spiral) gone(e entry) bool { return !s.ring.IsUp(e.node) }
 
-// stalest returns the node of near that has not been heard of for longest.
-func (s *Spiral) stalest() (cluster.NodeID, bool) {
+// neighbour returns the closer of two nodes of near at random: what is closest
+// matters most, and of a small site most of near is elsewhere.
+func (s *Spiral) neighbour() (cluster.NodeID, bool) {
 	if len(s.near) == 0 {
 		return 0, false
 	}
-	e := slices.MinFunc(s.near, func(a, b entry) int { return cmp.Compare(a.heard, b.heard) })
-	return e.node, true
+	random, here := rand.New(&s.random), s.place.Point()
+	a, b := s.near[random.IntN(len(s.near))], s.near[random.IntN(len(s.near))]
+	if here.Distance(b.at) < here.Distance(a.at) {
+		a = b
+	}
+	return a.node, true
 }
 
 // anyone returns a live node at random.

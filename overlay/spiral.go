@@ -269,16 +269,12 @@ func (s *Spiral) note(e entry) {
 	}
 }
 
-// farthest returns the position of the node of near that is farthest away, or
-// that is gone, and its distance.
+// farthest returns the position of the node of near that is farthest away, and
+// its distance. Those that are gone leave near with the next Tick.
 func (s *Spiral) farthest() (position int, distance float64) {
 	here := s.place.Point()
 	for i, e := range s.near {
-		d := here.Distance(e.at)
-		if !s.ring.IsUp(e.node) {
-			d = 1e12 // farther than any
-		}
-		if d > distance {
+		if d := here.Distance(e.at); d > distance {
 			position, distance = i, d
 		}
 	}

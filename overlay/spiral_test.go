@@ -117,7 +117,7 @@ func TestASpiralNamesTheCloseNodesFirst(t *testing.T) {
 			}
 		}
 	}
-	if all := sites * perSite * (perSite - 1); wrong*20 > all {
+	if all := sites * perSite * (perSite - 1); wrong*10 > all {
 		t.Errorf("%d of %d of the first %d nodes of a search are on another site than its root", wrong, all, perSite-1)
 	}
 }

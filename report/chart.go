@@ -33,6 +33,7 @@ const (
 	Curves  Kind = "curves"  // a line from point to point
 	Steps   Kind = "steps"   // each value holds until the next point
 	Columns Kind = "columns" // a column for each X
+	Places  Kind = "places"  // a dot for each point, on a map with the same scale both ways
 )
 
 // Axis is what is measured along a side of a chart.
@@ -100,6 +101,7 @@ func Charts(runs []*Collector) []Chart {
 		all.load(),
 		all.migrations(),
 		all.partitionSizes(),
+		all.places(),
 	} {
 		if len(c.Series) > 0 {
 			c.Subtitle = Compare(runs...).Headline()

@@ -51,6 +51,8 @@ type Collector struct {
 	partitionMerges int
 	outcomes        map[string]int
 	toSolution      []time.Duration
+
+	places []trace.Place
 }
 
 // interval is a stretch of simulated time.
@@ -89,6 +91,8 @@ func (c *Collector) Record(r trace.Record) {
 		c.recordMigration(r)
 	case trace.Partition:
 		c.recordPartition(r)
+	case trace.Place:
+		c.places = append(c.places, r)
 	case trace.End:
 		c.end, c.ended = r, true
 		c.reached(r.At)

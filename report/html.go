@@ -36,8 +36,9 @@ type column struct {
 
 type pageChart struct {
 	Chart
-	Drawn bool // by the script, from Data
-	Bars  []bar
+	Drawn   bool // by the script, from Data
+	Bars    []bar
+	Picture template.HTML // of a map
 }
 
 // bar is a bar of a chart of kind Bars; places are in percent of the width.
@@ -73,10 +74,13 @@ func HTML(w io.Writer, c Comparison, runs []*Collector) error {
 		content.Columns = append(content.Columns, column{strategies[i], color})
 	}
 	for _, chart := range Charts(runs) {
-		p := pageChart{Chart: chart, Drawn: chart.Kind != Bars}
-		if p.Drawn {
+		p := pageChart{Chart: chart, Drawn: chart.Kind != Bars && chart.Kind != Places}
+		switch {
+		case p.Drawn:
 			content.Data = append(content.Data, chart)
-		} else {
+		case chart.Kind == Places:
+			p.Picture = chart.Map()
+		default:
 			p.Bars = chart.bars()
 		}
 		// A wide table leaves no room beside it.

@@ -72,7 +72,9 @@ func (c Chart) PNG(w io.Writer) error {
 	sheet.FillText(style(26, true, ink), vg.Point{X: sheet.Min.X, Y: sheet.Max.Y}, c.Title)
 	sheet.FillText(style(16, false, faded), vg.Point{X: sheet.Min.X, Y: sheet.Max.Y - pixels(36)}, c.Subtitle)
 	top := pixels(76)
-	if c.Kind != Bars {
+	if c.Kind == Places {
+		top += pixels(20)
+	} else if c.Kind != Bars {
 		c.drawLegend(sheet, sheet.Max.Y-top)
 		top += pixels(38)
 		sheet.FillText(style(15, false, faded), vg.Point{X: sheet.Min.X, Y: sheet.Max.Y - top}, c.Y.String())
@@ -133,6 +135,15 @@ func fillBox(c draw.Canvas, fill color.Color, low, high vg.Point) {
 func (c Chart) drawData(canvas draw.Canvas) {
 	if c.Kind == Bars {
 		c.drawBars(canvas)
+		return
+	}
+	if c.Kind == Places {
+		x, y := c.mapScales(canvas.Rectangle)
+		a := newAxes(canvas, x, y)
+		a.draw(c.X.String())
+		for _, s := range c.Series {
+			s.drawPlaces(a)
+		}
 		return
 	}
 	a := newAxes(canvas, c.scaleX(), c.scaleY())

@@ -135,7 +135,7 @@ func (c contents) files() []string {
 // chartFiles are all the charts that there can be.
 var chartFiles = []string{
 	"violation-time.png", "violation-durations.png", "violation-time-so-far.png", "violated-hosts.png",
-	"load.png", "migrations.png", "partition-sizes.png",
+	"load.png", "migrations.png", "partition-sizes.png", "coordinates.png",
 }
 
 func traceName(strategy string, seed uint64) string {

@@ -101,7 +101,14 @@ func At(p Point) Coordinate {
 }
 
 // Distance predicts the round trip between two nodes, in microseconds.
-func (p Point) Distance(o Point) float64 { return At(p).Distance(At(o)) }
+func (p Point) Distance(o Point) float64 {
+	sum := 0.0
+	for i := range p.Vector {
+		d := float64(p.Vector[i]) - float64(o.Vector[i])
+		sum += float64(d * d)
+	}
+	return math.Sqrt(sum) + float64(p.Height) + float64(o.Height)
+}
 
 // Usable reports whether a coordinate that came from elsewhere can be used.
 func (c Coordinate) Usable() bool {

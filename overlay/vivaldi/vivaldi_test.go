@@ -214,6 +214,22 @@ func TestTwoNodes(t *testing.T) {
 	}
 }
 
+// A point is where its coordinate is, to a microsecond.
+func TestPointsKeepDistances(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		a, b := vivaldi.Start(random), vivaldi.Start(random)
+		for range rapid.IntRange(0, 50).Draw(t, "rounds") {
+			a = a.Moved(b, time.Duration(random.Int64N(int64(time.Second))), random)
+			b = b.Moved(a, time.Duration(random.Int64N(int64(time.Second))), random)
+		}
+		want, got := a.Distance(b), a.Point().Distance(b.Point())
+		if math.Abs(got-want) > 1 || got != vivaldi.At(a.Point()).Distance(vivaldi.At(b.Point())) {
+			t.Fatalf("%v apart, and their points %v", want, got)
+		}
+	})
+}
+
 func TestFilterDropsOutliers(t *testing.T) {
 	var f vivaldi.Filter
 	got := make([]time.Duration, 0, 6)
