@@ -141,6 +141,13 @@ func (r *rack) booked() (ids []cluster.NodeID) {
 	return ids
 }
 
+// happened returns how often a kind of thing has.
+func (r *rack) happened(kind string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kinds[kind]
+}
+
 func TestAgentsRepairAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRack(t, 6, 1, 4, 2)
@@ -155,8 +162,8 @@ func TestAgentsRepairAnOverload(t *testing.T) {
 		if err := r.centre.Check(); err != nil {
 			t.Error(err)
 		}
-		if _, moved := r.centre.Migrating(); moved != 2 || r.kinds["ended solved"] == 0 {
-			t.Errorf("%d migrations, %v", moved, r.kinds)
+		if _, moved := r.centre.Migrating(); moved != 2 || r.happened("ended solved") == 0 {
+			t.Errorf("%d migrations, %d procedures solved", moved, r.happened("ended solved"))
 		}
 		r.stop()
 		r.ended.Wait()
@@ -171,13 +178,13 @@ func TestAgentsHeedTheMonitor(t *testing.T) {
 		looks.Hold, looks.Cooldown = 4*time.Second, time.Minute
 		r := newRackWith(t, looks, 5, 1)
 		time.Sleep(4500 * time.Millisecond)
-		if r.kinds["began "] != 0 {
-			t.Errorf("an overload of 4 s is no event yet: %v", r.kinds)
+		if n := r.happened("began "); n != 0 {
+			t.Errorf("an overload of 4 s is no event yet, and there were %d", n)
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		if _, moved := r.centre.Migrating(); moved != 1 {
-			t.Errorf("%d migrations, %v", moved, r.kinds)
+			t.Errorf("%d migrations, want 1", moved)
 		}
 		come := cluster.VMID(0)
 		for vm, on := range r.centre.Where() {
@@ -248,8 +255,8 @@ func TestMigrationToAHostThatCrashesFails(t *testing.T) {
 		if under, _ := r.centre.Migrating(); under != 0 || here != 6 || there != 1 {
 			t.Errorf("%d migrations under way, %d VMs at the source and %d at the target; want 0, 6, 1", under, here, there)
 		}
-		if r.kinds["ended aborted"] == 0 {
-			t.Errorf("no plan was aborted: %v", r.kinds)
+		if r.happened("ended aborted") == 0 {
+			t.Error("no plan was aborted")
 		}
 		r.stop()
 		r.ended.Wait()
