@@ -3,21 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
-	"slices"
 )
-
-// A disk is one server: whatever it does takes its time, and the time is shared
-// equally among its accesses. An access that is alone moves its bytes at the
-// read or write bandwidth of the disk; one that gets a third of the time moves
-// them at a third of it, whether the other two read or write. An access with a
-// cap takes no more time than its cap needs, and leaves the rest to the others
-// (max-min). SimGrid's disks bound the sum of the reads, the sum of the writes
-// and the sum of both, each by a bandwidth of its own; so they let a disk that
-// writes slowly read beside it, which one head or one controller does not. For
-// a disk that reads as fast as it writes the two laws are the same.
-//
-// A disk of which several accesses ask at once loses time between them: n of
-// them get 1/(1+Degrade*(n-1)) of its time together.
 
 // DiskID is the index of a disk: 0 for the first one added, and so on.
 type DiskID int32
@@ -66,30 +52,22 @@ type disks struct {
 	disks    []disk
 	accesses []access
 	free     []int32
+	started  uint64  // accesses
+	onDisk   chains  // accesses by disk
 	ofHost   []int32 // by host: its latest disk, plus 1
 	ofVM     []int32 // by VM: its latest access, plus 1
 
 	// Working space.
-	wanted []float64
+	ending []int32
 	over   []told
 }
 
-type disk struct {
-	spec    DiskSpec
-	next    int32   // disk of the same host, plus 1
-	alive   []int32 // accesses, in the order in which they started
-	running int     // how many of them do not wait
-	capped  int     // how many of those have a cap
-	since   Seconds // date up to which they are accounted for
-	due     int32   // the one that ends first
-	timer   Timer   // of that
-}
-
 type access struct {
-	left      float64 // bytes, at the disk's since
-	rate      float64 // bytes per second
+	left      float64 // bytes, at the disk's since; not of one that runs without a cap
+	end       float64 // of one that does: the service of its disk when it is over
 	bandwidth float64 // of the disk, for one that is alone
 	cap       float64 // infinite for none
+	started   uint64  // how many had started before
 	done      Completion
 	arg       uint64
 	err       error // why it failed
@@ -98,6 +76,7 @@ type access struct {
 	vm        VMID // whose it is, or none
 	next      int32
 	previous  int32 // accesses of the same VM, plus 1
+	place     int32 // in the heap of its disk
 	state     accessState
 }
 
@@ -111,8 +90,11 @@ const (
 	accessFailed             // its completion is about to be told
 )
 
-func (a *access) runs() bool    { return a.state == accessAlive }
-func (a *access) limited() bool { return !math.IsInf(a.cap, 1) }
+func (a *access) runs() bool   { return a.state == accessAlive }
+func (a *access) capped() bool { return !math.IsInf(a.cap, 1) }
+
+// wants returns the part of the disk's time that makes for the cap.
+func (a *access) wants() float64 { return a.cap / a.bandwidth }
 
 // told is what is owed to an access that is over.
 type told struct {
@@ -170,14 +152,15 @@ func (s *Simulation) Disk(id DiskID) DiskSpec { return s.disks.disks[id].spec }
 
 // Accesses returns how many accesses share a disk now. Those that wait do not
 // count.
-func (s *Simulation) Accesses(id DiskID) int { return s.disks.disks[id].running }
+func (s *Simulation) Accesses(id DiskID) int { return s.disks.disks[id].running() }
 
 // DiskLoad returns the bandwidth that a disk gives now, reads and writes
 // together.
 func (s *Simulation) DiskLoad(id DiskID) Bandwidth {
+	d := &s.disks
 	var sum float64
-	for _, i := range s.disks.disks[id].alive {
-		sum += s.disks.accesses[i].rate
+	for i := d.onDisk.head(int32(id)); i != none; i = d.onDisk.after(int32(id), i) {
+		sum += d.accesses[i].rate(&d.disks[id])
 	}
 	return Bandwidth(sum)
 }
@@ -219,8 +202,9 @@ func (d *disks) access(spec AccessSpec, bytes float64, done Completion, arg uint
 	a := &d.accesses[i]
 	*a = access{
 		left: bytes, bandwidth: float64(device.spec.Read), cap: math.Inf(1),
-		done: done, arg: arg, disk: spec.Disk, seq: a.seq + 1, vm: none, state: state,
+		started: d.started, done: done, arg: arg, disk: spec.Disk, seq: a.seq + 1, vm: none, state: state,
 	}
+	d.started++
 	if spec.Write {
 		a.bandwidth = float64(device.spec.Write)
 	}
@@ -230,9 +214,9 @@ func (d *disks) access(spec AccessSpec, bytes float64, done Completion, arg uint
 	if id, ok := spec.By.VM(); ok {
 		d.own(i, id)
 	}
-	device.alive = append(device.alive, i)
+	d.onDisk.add(int32(spec.Disk), i)
 	if a.runs() {
-		d.begin(a)
+		d.begin(i)
 	}
 	return Access{slot: i, seq: a.seq}, nil
 }
@@ -371,7 +355,7 @@ func (s *Simulation) AccessRemaining(name Access) float64 {
 	if err != nil {
 		return 0
 	}
-	return a.leftAfter(s.now - s.disks.disks[a.disk].since)
+	return a.leftAt(s.now, &s.disks.disks[a.disk])
 }
 
 // AccessRate returns the bytes per second that an access moves now: 0 if it
@@ -381,141 +365,50 @@ func (s *Simulation) AccessRate(name Access) Bandwidth {
 	if err != nil {
 		return 0
 	}
-	return Bandwidth(a.rate)
-}
-
-func (a *access) leftAfter(elapsed Seconds) float64 {
-	return max(0, a.left-float64(a.rate*float64(elapsed)))
+	return Bandwidth(a.rate(&s.disks.disks[a.disk]))
 }
 
 // change gives an access another state. It starts or stops accordingly.
 func (d *disks) change(i int32, to accessState) {
 	a := &d.accesses[i]
-	ran := a.runs()
+	ran, runs := a.runs(), to == accessAlive
+	if ran && !runs {
+		d.pause(i)
+	}
 	a.state = to
-	switch runs := a.runs(); {
-	case runs && !ran:
-		d.begin(a)
-	case ran && !runs:
-		d.pause(a)
+	if runs && !ran {
+		d.begin(i)
 	}
-}
-
-// begin lets an access have its part of the disk, and pause takes it away.
-func (d *disks) begin(a *access) {
-	device := &d.disks[a.disk]
-	d.advance(device)
-	device.running++
-	if a.limited() {
-		device.capped++
-	}
-	d.share(a.disk)
-}
-
-func (d *disks) pause(a *access) {
-	device := &d.disks[a.disk]
-	d.advance(device)
-	device.running--
-	if a.limited() {
-		device.capped--
-	}
-	a.rate = 0
-	d.share(a.disk)
 }
 
 // fail ends an access, which is alive, and plans an event that tells why.
 func (d *disks) fail(i int32, err error) {
-	a := &d.accesses[i]
 	d.change(i, accessFailed)
-	device := &d.disks[a.disk]
-	at := slices.Index(device.alive, i)
-	device.alive = slices.Delete(device.alive, at, at+1)
 	d.announce(i, err)
 }
 
-// announce plans the event that tells why an access failed, which is off its
-// disk already.
+// announce plans the event that tells why an access failed, which does not run
+// any more.
 func (d *disks) announce(i int32, err error) {
 	a := &d.accesses[i]
-	d.disown(a)
+	d.forget(i)
 	if a.done == nil {
 		d.release(i)
 		return
 	}
-	a.state, a.rate, a.err = accessFailed, 0, err
+	a.state, a.err = accessFailed, err
 	d.sim.At(d.sim.now, d, accessFailure|uint64(i))
 }
 
-// advance accounts for what the accesses have moved since the last time.
-func (d *disks) advance(device *disk) {
-	if elapsed := d.sim.now - device.since; elapsed > 0 {
-		for _, i := range device.alive {
-			d.accesses[i].left = d.accesses[i].leftAfter(elapsed)
-		}
-	}
-	device.since = d.sim.now
+// forget takes an access that is over out of the lists of its disk and its VM.
+func (d *disks) forget(i int32) {
+	a := &d.accesses[i]
+	d.onDisk.remove(int32(a.disk), i)
+	d.disown(a)
 }
 
-// share gives the accesses of a disk, which are accounted for up to now, their
-// rates, and plans the end of the one that ends first.
-func (d *disks) share(id DiskID) {
-	device := &d.disks[id]
-	d.sim.Cancel(device.timer)
-	device.timer = Timer{}
-	if device.running == 0 {
-		return
-	}
-	level, first := d.level(device), Forever
-	for _, i := range device.alive {
-		a := &d.accesses[i]
-		if !a.runs() {
-			continue
-		}
-		a.rate = min(a.cap, level*a.bandwidth)
-		if end := a.end(); end < first {
-			first, device.due = end, i
-		}
-	}
-	device.timer = d.sim.At(d.sim.now+first, d, uint64(id))
-}
-
-// end returns how long an access that runs still takes at its present rate.
-func (a *access) end() Seconds {
-	if a.left == 0 {
-		return 0
-	}
-	return Seconds(a.left / a.rate)
-}
-
-// level returns how much of the disk's time an access gets at most. Those with
-// the smallest caps are served first, as long as an equal part of what is left
-// satisfies them; the others get that part. It is infinite if all are
-// satisfied.
-func (d *disks) level(device *disk) float64 {
-	n := device.running
-	left := 1 / (1 + float64(device.spec.Degrade*float64(n-1)))
-	if device.capped == 0 {
-		return left / float64(n)
-	}
-	d.wanted = d.wanted[:0]
-	for _, i := range device.alive {
-		if a := &d.accesses[i]; a.runs() {
-			d.wanted = append(d.wanted, a.cap/a.bandwidth)
-		}
-	}
-	slices.Sort(d.wanted)
-	for k, w := range d.wanted {
-		part := left / float64(n-k)
-		if w > part {
-			return part
-		}
-		left -= w
-	}
-	return math.Inf(1)
-}
-
-// Handle is the end of the access to disk arg that is due or, if arg is marked,
-// tells of the failure of an access.
+// Handle is the next end of an access to disk arg or, if arg is marked, tells of
+// the failure of an access.
 func (d *disks) Handle(now Seconds, arg uint64) {
 	if arg&accessFailure != 0 {
 		i := int32(uint32(arg))
@@ -531,16 +424,14 @@ func (d *disks) Handle(now Seconds, arg uint64) {
 func (d *disks) complete(now Seconds, id DiskID) {
 	device := &d.disks[id]
 	d.advance(device)
-	d.accesses[device.due].left = 0
-	alive := device.alive[:0]
-	for _, i := range device.alive {
-		if a := &d.accesses[i]; !a.runs() || now+a.end() > now {
-			alive = append(alive, i)
-		} else {
-			d.conclude(device, i)
+	for _, i := range d.ended(device) {
+		a := &d.accesses[i]
+		if a.done != nil {
+			d.over = append(d.over, told{a.done, a.arg})
 		}
+		d.forget(i)
+		d.release(i)
 	}
-	device.alive = alive
 	d.share(id)
 	// Those who are told may start accesses, but end none: no other event takes
 	// place meanwhile.
@@ -549,19 +440,6 @@ func (d *disks) complete(now Seconds, id DiskID) {
 	}
 	clear(d.over)
 	d.over = d.over[:0]
-}
-
-func (d *disks) conclude(device *disk, i int32) {
-	a := &d.accesses[i]
-	device.running--
-	if a.limited() {
-		device.capped--
-	}
-	d.disown(a)
-	if a.done != nil {
-		d.over = append(d.over, told{a.done, a.arg})
-	}
-	d.release(i)
 }
 
 // vmChanged stops, resumes or ends the accesses of a VM.
@@ -590,11 +468,10 @@ func (d *disks) hostSwitched(h HostID, on bool) {
 		return
 	}
 	for next := d.ofHost[h]; next != 0; next = d.disks[next-1].next {
-		device := &d.disks[next-1]
-		for _, i := range device.alive {
+		id := next - 1
+		d.stop(DiskID(id))
+		for i := d.onDisk.head(id); i != none; i = d.onDisk.head(id) {
 			d.announce(i, ErrHostOff)
 		}
-		device.alive, device.running, device.capped = device.alive[:0], 0, 0
-		d.share(DiskID(next - 1))
 	}
 }

@@ -424,10 +424,119 @@ func TestDisksAgreeWithTheSlowWay(t *testing.T) {
 		if n := len(s.disks.accesses); n != len(s.disks.free) {
 			t.Fatalf("%d of %d slots are free at the end", len(s.disks.free), n)
 		}
-		if d := s.disks.disks[d]; len(d.alive) != 0 || d.running != 0 || d.capped != 0 {
-			t.Fatalf("at the end %d accesses are alive, %d running, %d capped", len(d.alive), d.running, d.capped)
+		if n := s.Accesses(d); n != 0 || s.disks.onDisk.head(int32(d)) != none {
+			t.Fatalf("at the end %d accesses run", n)
 		}
 	})
+}
+
+// slowAccess is an access the slow way.
+type slowAccess struct {
+	start          Seconds
+	bytes          Bytes
+	bandwidth, cap float64
+	left           float64
+	end            Seconds
+}
+
+// slowEnds finds when accesses end, which are in the order in which they start:
+// from one start or end to the next, it subtracts from each what it has moved.
+func slowEnds(spec DiskSpec, all []*slowAccess) {
+	var now Seconds
+	var active []*slowAccess
+	for waiting := all; len(waiting)+len(active) > 0; {
+		for len(waiting) > 0 && waiting[0].start <= now {
+			waiting[0].left = float64(waiting[0].bytes)
+			active, waiting = append(active, waiting[0]), waiting[1:]
+		}
+		var bandwidth, caps []float64
+		for _, a := range active {
+			bandwidth, caps = append(bandwidth, a.bandwidth), append(caps, a.cap)
+		}
+		rates, next := slowDisk(spec, bandwidth, caps), Forever
+		if len(waiting) > 0 {
+			next = waiting[0].start
+		}
+		for i, a := range active {
+			next = min(next, now+Seconds(a.left/rates[i]))
+		}
+		for i, a := range active {
+			a.left -= rates[i] * float64(next-now)
+			a.end = next
+		}
+		now = next
+		active = slices.DeleteFunc(active, func(a *slowAccess) bool { return a.left <= 1e-9*float64(a.bytes) })
+	}
+}
+
+// However many come and go, each ends when it does the slow way, and of those
+// that are alike the one that started first ends first.
+func TestAccessesEndWhenTheyDoTheSlowWay(t *testing.T) {
+	seeds := []uint64{0x601f, 0x530b62a7} // some that are alike end at dates that differ by a rounding
+	for seed := range uint64(500) {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range seeds {
+		accessesEndWhenTheyDoTheSlowWay(t, seed)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func accessesEndWhenTheyDoTheSlowWay(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	s := New()
+	h, err := s.AddHost(HostSpec{Name: "h", Cores: 1, Speeds: []Speed{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := DiskSpec{Name: "d", Host: h, Read: 100, Write: 40, Degrade: []float64{0, 0.25}[rng.IntN(2)]}
+	d, err := s.AddDisk(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	capped := rng.IntN(2) == 0
+	var all []*slowAccess
+	var ends accessEndings
+	for i := range 1 + rng.IntN(40) {
+		a := &slowAccess{bandwidth: 100, cap: math.Inf(1), bytes: Bytes(1+rng.IntN(5)) * 20}
+		if i > 0 {
+			a.start = all[i-1].start + Seconds(rng.IntN(2))
+		}
+		access := AccessSpec{Disk: d, Bytes: a.bytes, By: h.Place()}
+		if rng.IntN(2) == 0 {
+			access.Write, a.bandwidth = true, 40
+		}
+		if capped && rng.IntN(2) == 0 {
+			access.Cap = Bandwidth(1 + rng.IntN(50))
+			a.cap = float64(access.Cap)
+		}
+		all = append(all, a)
+		s.Call(a.start, func() {
+			if _, err := s.Access(access, &ends, uint64(i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	slowEnds(spec, all)
+	if err := s.Run(Forever); err != nil {
+		t.Fatal(err)
+	}
+	if len(ends) != len(all) {
+		t.Fatalf("%d of %d accesses have ended", len(ends), len(all))
+	}
+	for k, e := range ends {
+		if want := all[e.arg].end; math.Abs(float64(e.at-want)) > 1e-9*float64(want) {
+			t.Errorf("access %d ends at %v, want %v", e.arg, e.at, want)
+		}
+		for _, before := range ends[:k] {
+			a, b := *all[before.arg], *all[e.arg]
+			if before.arg > e.arg && a.start == b.start && a.bytes == b.bytes && a.bandwidth == b.bandwidth && a.cap == b.cap {
+				t.Errorf("access %d ends before %d", before.arg, e.arg)
+			}
+		}
+	}
 }
 
 // reader starts an access when one ends.
