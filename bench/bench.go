@@ -7,6 +7,9 @@
 // lists those that figures are published for, and Instance.JSON writes one for
 // snapshot.Read and for other tools.
 //
+// Load and Messages are scenarios for the simulation kernel, which programs in
+// peers/simgrid run on SimGrid.
+//
 // How long anything takes is measured by the caller.
 package bench
 
