@@ -163,7 +163,7 @@ func (f *simulationFlags) measure(ctx context.Context) (simulationFigures, error
 // prepare returns the run. It is ended by the context, between parts of it.
 func (f *simulationFlags) prepare(ctx context.Context, figures *simulationFigures) (func() error, error) {
 	if f.messages > 0 {
-		return f.prepareMessages(figures)
+		return f.prepareMessages(ctx, figures)
 	}
 	load := bench.Load{Hosts: int(f.hosts), Until: sim.Seconds(f.seconds), Seed: uint64(f.seed), Migrate: f.migrate}
 	r, err := load.Prepare()
@@ -179,7 +179,7 @@ func (f *simulationFlags) prepare(ctx context.Context, figures *simulationFigure
 }
 
 // prepareMessages is prepare for --messages.
-func (f *simulationFlags) prepareMessages(figures *simulationFigures) (func() error, error) {
+func (f *simulationFlags) prepareMessages(ctx context.Context, figures *simulationFigures) (func() error, error) {
 	rounds := int(f.rounds)
 	if rounds == 0 {
 		rounds = max(1, 2_000_000/int(f.messages))
@@ -189,7 +189,17 @@ func (f *simulationFlags) prepareMessages(figures *simulationFigures) (func() er
 		return nil, err
 	}
 	return func() error {
-		err := s.Run(sim.Forever)
+		const parts = 100                            // after each, it is looked whether to stop
+		part := sim.Seconds(rounds) * 2.6e-3 / parts // two messages of 1.3 ms a round
+		var err error
+		for err == nil && len(s.Processes()) > 0 {
+			if err = s.Run(s.Now() + part); ctx.Err() != nil {
+				err = errors.New("interrupted")
+			}
+		}
+		if closed := s.Close(); err == nil {
+			err = closed
+		}
 		figures.Processes, figures.Messages, figures.Events = int(f.messages), int(f.messages)*rounds, s.Events()
 		return err
 	}, nil
