@@ -196,7 +196,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	own := n.booked && b.id == m.Partition
 	n.overlay.Learn(e.Path)
 	switch {
-	case e.Round > 2*n.live()+slack:
+	case n.wanders(e):
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
