@@ -543,7 +543,7 @@ func (n *Node) leave(now time.Duration, r Release) {
 	switch r.Outcome {
 	case Unsolvable:
 		n.backOff(now, r.Busy)
-		n.lacking, n.lackingAt = r.Lacking, n.usage
+		n.lacking, n.lackingAt = r.Lacking, n.usage.Minus(n.local.Capacity)
 	case SolvedOutcome, Vanished:
 		n.hurry()
 	case Lost:
