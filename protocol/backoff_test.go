@@ -23,7 +23,7 @@ func TestWhatEndsAWait(t *testing.T) {
 		n := protocol.New(1, protocol.Defaults(), overlay.NewRing([]cluster.NodeID{1, 2}), 1)
 		n.Step(0, protocol.Observed{Local: before})
 		n.Step(0, protocol.Overloaded{})
-		n.Step(0, received(2, 2, protocol.Lead{Members: []cluster.NodeID{1, 2}}))
+		n.Step(0, received(2, 2, protocol.Lead{Members: []cluster.NodeID{1, 2}, Kinds: protocol.Of(protocol.Overload)}))
 		n.Step(0, received(2, 2, protocol.Release{Outcome: protocol.Unsolvable, Lacking: cluster.Of(lacking, 0)}))
 		if n.Step(0, protocol.Overloaded{}); n.Members() != nil {
 			t.Fatal("it does not wait at all")
@@ -59,6 +59,37 @@ func TestWhatEndsAWait(t *testing.T) {
 	} {
 		if got := waits(c.lacking, c.change); got != c.waits {
 			t.Errorf("%s, %d lacking: it waits %v, want %v", c.name, c.lacking, got, c.waits)
+		}
+	}
+}
+
+// A node that was a member of a partition which found no solution waits with events
+// of the same kind; with all of them, if even an overload could not be repaired.
+func TestWhichEventsWait(t *testing.T) {
+	for _, c := range []struct {
+		kinds                 protocol.Kinds
+		overload, drain, rule bool
+	}{
+		{protocol.Of(protocol.Overload), true, true, true},
+		{protocol.Of(protocol.Drain), false, true, false},
+		{protocol.Of(protocol.BrokenRule, protocol.Drain), false, true, true},
+		{protocol.Of(protocol.Overload, protocol.Drain), true, true, true},
+		{protocol.Of(protocol.Underload), false, false, false},
+	} {
+		for kind, want := range map[protocol.Kind]bool{protocol.Overload: c.overload, protocol.Drain: c.drain, protocol.BrokenRule: c.rule} {
+			n := protocol.New(2, protocol.Defaults(), overlay.NewRing([]cluster.NodeID{1, 2}), 1)
+			n.Step(0, protocol.Observed{Local: protocol.Local{
+				Capacity: cluster.Of(1000, cluster.GiB), Draining: true, Broken: true,
+				VMs: []cluster.VM{{ID: 1, VCPUs: 1, Demand: cluster.Of(1500, 0)}},
+			}})
+			n.Step(0, received(1, 1, protocol.Event{Leader: 1, Members: []cluster.NodeID{1}, Kinds: c.kinds}))
+			m := received(3, 3, protocol.Lead{Members: []cluster.NodeID{1, 2, 3}, Kinds: c.kinds})
+			n.Step(0, m)
+			n.Step(0, received(3, 3, protocol.Release{Outcome: protocol.Unsolvable}))
+			n.Step(0, protocol.Raised{Kind: kind})
+			if _, booked := n.Booked(); booked == want {
+				t.Errorf("after %v could not be solved, a node raises %v: %v", c.kinds, kind, booked)
+			}
 		}
 	}
 }

@@ -235,16 +235,15 @@ func (n *Node) hurry() {
 	n.waits, n.lacking = [numKinds]wait{}, cluster.Resources{}
 }
 
-// backOff makes the node wait before it raises the events again that hold here:
+// backOff makes the node wait before it raises events of these kinds again:
 // twice as long each time, less a random part, so that nodes which gave up
 // together do not come back together. If nodes that would have helped were only
 // busy, the wait stays as short as the first. A node that waits already, and was
 // a member of another procedure that found nothing, does not wait longer for it.
-func (n *Node) backOff(now time.Duration, busy bool) {
-	holding := n.holding() &^ (Of(Underload) &^ n.pending)
+func (n *Node) backOff(now time.Duration, kinds Kinds, busy bool) {
 	for k := range numKinds {
 		w := &n.waits[k]
-		if !holding.Has(k) || now < w.until {
+		if !kinds.Has(k) || now < w.until {
 			continue
 		}
 		w.last = min(max(2*w.last, n.settings.BackoffMin), n.settings.BackoffMax)
