@@ -33,7 +33,7 @@ type catalogue struct {
 	keyNumber    map[uint64]uint32
 	freshNumber  map[uint64]uint32
 	decisions    map[string]strategy.Decision // by question
-	results      map[uint64]result
+	results      memo
 	made         []making
 	buffer       []byte
 
@@ -53,9 +53,9 @@ type node struct {
 	leader    int                  // position
 	asks      protocol.PartitionID // that it asks to merge; the zero value if none
 	members   uint8                // a bit for each
-	due       uint8 // a bit for each timer that fires now
-	waits     bool  // for a timer
-	promised  int64 // bytes of memory
+	due       uint8                // a bit for each timer that fires now
+	waits     bool                 // for a timer
+	promised  int64                // bytes of memory
 }
 
 // letter is a message on its way.
@@ -126,7 +126,7 @@ func newCatalogue(w *World) *catalogue {
 		nodes:      make([]node, 1), // number 0 is dead
 		nodeNumber: map[string]uint32{}, letterNumber: map[string]uint32{}, solveNumber: map[string]uint32{},
 		moveNumber: map[move]uint32{}, keyNumber: map[uint64]uint32{}, freshNumber: map[uint64]uint32{},
-		decisions: map[string]strategy.Decision{}, results: map[uint64]result{},
+		decisions: map[string]strategy.Decision{},
 	}
 }
 
@@ -193,11 +193,11 @@ func (c *catalogue) input(in protocol.Input) uint32 {
 // step returns what a node does for an input.
 func (c *catalogue) step(number, input uint32) result {
 	key := uint64(number)<<32 | uint64(input)
-	r, ok := c.results[key]
+	r, ok := c.results.get(key)
 	if !ok {
 		c.made = append(c.made, making{makesStep, key})
 		r = c.make(number, input)
-		c.results[key] = r
+		c.results.put(key, r)
 	}
 	return r
 }
