@@ -14,11 +14,10 @@ import (
 // do carries out what a machine asks for.
 func (w *world) do(node int, outputs []protocol.Output) {
 	now := w.now()
+	w.count(outputs)
 	for _, out := range outputs {
 		switch out := out.(type) {
 		case protocol.Send:
-			w.messages++
-			w.bytes += sizeOf(out.Message)
 			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
 		case protocol.Solve:
 			w.solve(node, out)
@@ -26,8 +25,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			w.migrate(node, out)
 		case protocol.SetTimer:
 			w.setTimer(node, out.Timer, out.At)
-		case protocol.Began:
-			w.partitions[out.Partition] = &procedure{began: now, kind: out.Kind}
+		case protocol.Began: // see count
 		case protocol.Noted:
 			w.noted(now, out)
 		case protocol.Answered: // who raised the event is told; nobody waits for it here
@@ -204,6 +202,6 @@ func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *p
 	w.sink.Record(trace.Partition{
 		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
 		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves,
-		Kind: p.kinds(e), Reasons: e.Reasons, Outcome: outcome,
+		Kind: p.kinds(e), Reasons: e.Reasons, Outcome: outcome, Messages: p.sent.messages, Bytes: cluster.Bytes(p.sent.bytes),
 	})
 }

@@ -48,8 +48,7 @@ type world struct {
 
 	geography *geography
 	gossip    gossip
-	messages  int
-	bytes     int // of these messages
+	sent      traffic
 	changed   int
 	migrated  int
 }
@@ -77,6 +76,7 @@ type procedure struct {
 	applied time.Duration
 	plan    protocol.Applying
 	active  bool // a plan is being carried out
+	sent    traffic
 }
 
 // delivery is an input on its way to a node.
@@ -473,7 +473,7 @@ func (w *world) finish(partial bool) {
 		share = lost / asked
 	}
 	w.sink.Record(trace.End{
-		At: now, Partial: partial, Messages: w.messages, Bytes: cluster.Bytes(w.bytes),
+		At: now, Partial: partial, Messages: w.sent.messages, Bytes: cluster.Bytes(w.sent.bytes),
 		Gossip: w.gossip.packets, GossipBytes: cluster.Bytes(w.gossip.bytes), Changes: w.changed, Events: w.sim.Events(),
 		VMSeconds: asked, LostShare: share, Violations: w.violations.recorded, Migrated: w.migrated,
 	})

@@ -51,6 +51,10 @@ type Collector struct {
 	partitionMerges int
 	outcomes        map[string]int
 	toSolution      []time.Duration
+	partitionTimes  []time.Duration // of those that counted
+
+	partitionMessages []int // of those that are not open
+	partitionBytes    []int
 
 	places []trace.Place
 }
@@ -162,6 +166,11 @@ func (c *Collector) recordPartition(r trace.Partition) {
 		c.sizes = append(c.sizes, len(r.Members))
 		c.partitionSites += r.Sites
 		c.partitionHops += r.Hops
+		c.partitionTimes = append(c.partitionTimes, r.Duration)
+	}
+	if r.Outcome != "open" {
+		c.partitionMessages = append(c.partitionMessages, r.Messages)
+		c.partitionBytes = append(c.partitionBytes, int(r.Bytes))
 	}
 	found, ok := c.solved[r.ID]
 	if ok && r.Outcome == "solved" && found >= r.At {
@@ -170,7 +179,7 @@ func (c *Collector) recordPartition(r trace.Partition) {
 	delete(c.solved, r.ID)
 }
 
-// counts reports whether a partition has its size, sites and hops counted. One
+// counts reports whether a partition has its size, sites, hops and duration counted. One
 // that was merged lives on in another, and one that is open is still growing.
 func counts(outcome string) bool { return outcome != "merged" && outcome != "open" }
 

@@ -85,6 +85,13 @@ func measures() []measure {
 		sum("sites, mean", asMean, partitionedAcross, func(s Summary) float64 { return s.Partitions.MeanSites }).below(),
 		sum("hops, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanHops }).below(),
 		meanSD("time to a plan, mean ± sd", partitioned, toSolution),
+		p95("time to a plan, p95", partitioned, toSolution),
+		meanSD("whole duration, mean ± sd", partitioned, lasting),
+		p95("whole duration, p95", partitioned, lasting),
+		sum("messages, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.Messages.Mean }).below().ifAny(),
+		count("messages, p95", partitioned, func(s Summary) int { return s.Partitions.Messages.P95 }).below().ifAny(),
+		sum("message bytes, mean", inBytes, partitioned, func(s Summary) float64 { return s.Partitions.MessageBytes.Mean }).below().ifAny(),
+		sum("message bytes, p95", inBytes, partitioned, func(s Summary) float64 { return float64(s.Partitions.MessageBytes.P95) }).below().ifAny(),
 		count("solved", partitioned, func(s Summary) int { return s.Partitions.Solved }).below(),
 		count("vanished by themselves", partitioned, func(s Summary) int { return s.Partitions.Vanished }).below().ifAny(),
 		count("unsolvable", partitioned, func(s Summary) int { return s.Partitions.Unsolvable }).below().ifAny(),
@@ -94,8 +101,7 @@ func measures() []measure {
 		count("open at the end", partitioned, func(s Summary) int { return s.Partitions.Open }).below().ifAny(),
 
 		count("messages", schedules, func(s Summary) int { return s.Messages }),
-		sum("a procedure, mean", asMean, partitionedAcross, func(s Summary) float64 { return ratio(s.Messages, s.Partitions.Count) }).below(),
-		sum("bytes a procedure, mean", inUnits, partitionedAcross, func(s Summary) float64 { return ratio(int(s.MessageBytes), s.Partitions.Count) }).below().ifAny(),
+		sum("bytes of these", inBytes, schedules, func(s Summary) float64 { return float64(s.MessageBytes) }).below().ifAny(),
 		sum("gossip, bytes a host and second", asMean, gossips, Summary.gossipRate).below(),
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
@@ -108,6 +114,7 @@ func computation(s Summary) Times     { return s.Computation.Times }
 func reconfiguration(s Summary) Times { return s.Reconfiguration.Times }
 func migrations(s Summary) Times      { return s.Migrations.Times }
 func toSolution(s Summary) Times      { return s.Partitions.ToSolution }
+func lasting(s Summary) Times         { return s.Partitions.Duration }
 
 // Whether a measure applies to a run.
 func always(Summary) bool        { return true }
@@ -296,6 +303,9 @@ func (u unit) scale(figures []figure) (float64, string) {
 			if largest >= b.size {
 				return b.size, b.name
 			}
+		}
+		if largest > 0 && largest < 1<<19 {
+			return 1 << 10, " KiB"
 		}
 		return 1 << 20, " MiB"
 	case inPercent:

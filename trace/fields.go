@@ -109,6 +109,8 @@ func (r *Partition) walk(f fields) {
 	f.text("outcome", &r.Outcome)
 	f.text("kind", &r.Kind)
 	f.text("reasons", &r.Reasons)
+	f.count("messages", &r.Messages)
+	f.bytes("message_bytes", &r.Bytes)
 }
 
 func (r *Step) walk(f fields) {

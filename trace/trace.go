@@ -125,6 +125,10 @@ type Partition struct {
 	Kind      string // of its event: overload, underload, drain, place or rule
 	Reasons   string // for unsolvable: what the solver said last
 	Outcome   string // solved, vanished, unsolvable, aborted, merged, lost, or open
+	// Messages that named this partition until it ended: those that a partition
+	// was sent before it was merged are its own.
+	Messages int
+	Bytes    cluster.Bytes // of these messages
 }
 
 // Step is something that happened to a node in a procedure, or to all of it.
@@ -165,7 +169,7 @@ type End struct {
 	At          time.Duration // simulated time reached
 	Partial     bool          // the run was interrupted
 	Messages    int           // sent between nodes, gossip not counted
-	Bytes       cluster.Bytes // of these messages
+	Bytes       cluster.Bytes // of these messages, about as agents would send them
 	Gossip      int           // messages by which an overlay keeps itself up
 	GossipBytes cluster.Bytes // of these
 	Changes     int           // changes of load injected

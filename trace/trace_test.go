@@ -37,6 +37,7 @@ var example = []trace.Record{
 	trace.Partition{
 		At: 12 * time.Second, Duration: 10*time.Second + 1, ID: "node1.1", Initiator: "node1",
 		Members: []string{"node1", "node2", "node3"}, Sites: 2, Hops: 2, Merges: 0, Solves: 2, Outcome: "solved", Kind: "overload",
+		Messages: 31, Bytes: 9000,
 	},
 	trace.Step{At: 12 * time.Second, Partition: "node1.1", Node: "node2", What: "joined", Members: 2},
 	trace.Violation{At: 12 * time.Second, Duration: 10*time.Second + 1, Host: "node1", Resource: cluster.CPU, Lost: 400},
@@ -50,7 +51,7 @@ const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0"
 {"type":"solve","t":12.345,"duration_s":0.00025,"node":"node2","partition":"node1.1","nodes":2,"vms":21,"answer":"infeasible","steps":77,"moves":0,"bytes":0,"reasons":"cpu=77"}
 {"type":"migration","t":13,"duration_s":9.000000001,"vm":"vm-7","from":"node1","to":"node3","from_site":"rennes","to_site":"nantes","bytes":1073741824,"rounds":3,"downtime_s":0.03,"outcome":"done","partition":"node1.1","reason":"node1 overloaded"}
 {"type":"reconfiguration","t":13,"duration_s":9.000000001,"partition":"node1.1","nodes":3,"migrations":1,"outcome":"done"}
-{"type":"partition","t":12,"duration_s":10.000000001,"id":"node1.1","initiator":"node1","members":["node1","node2","node3"],"sites":2,"hops":2,"merges":0,"solves":2,"outcome":"solved","kind":"overload","reasons":""}
+{"type":"partition","t":12,"duration_s":10.000000001,"id":"node1.1","initiator":"node1","members":["node1","node2","node3"],"sites":2,"hops":2,"merges":0,"solves":2,"outcome":"solved","kind":"overload","reasons":"","messages":31,"message_bytes":9000}
 {"type":"step","t":12,"partition":"node1.1","node":"node2","what":"joined","members":2,"other":""}
 {"type":"violation","t":12,"duration_s":10.000000001,"host":"node1","resource":"cpu","arrival":false,"lost_cores":0.4,"open":false}
 {"type":"starved","vm":"vm-9","duration_s":10,"asked_core_s":900.5,"lost_core_s":1.25}
