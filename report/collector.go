@@ -57,6 +57,8 @@ type Collector struct {
 	partitionBytes    []int
 
 	places []trace.Place
+
+	mishaps mishaps
 }
 
 // interval is a stretch of simulated time.
@@ -97,6 +99,10 @@ func (c *Collector) Record(r trace.Record) {
 		c.recordPartition(r)
 	case trace.Place:
 		c.places = append(c.places, r)
+	case trace.Fault:
+		c.mishaps.recordFault(r)
+	case trace.Messages:
+		c.mishaps.any, c.mishaps.Lost, c.mishaps.Doubled = true, r.Lost, r.Doubled
 	case trace.End:
 		c.end, c.ended = r, true
 		c.reached(r.At)
@@ -109,6 +115,7 @@ func (c *Collector) recordViolation(r trace.Violation) {
 	v := interval{r.At, r.Duration}
 	c.reached(v.end())
 	c.violations = append(c.violations, v)
+	c.mishaps.recordViolation(r.Host, v)
 	c.violation.open += one(r.Open)
 	c.violation.arrival += one(r.Arrival)
 	c.violation.memory += one(r.Resource == cluster.Memory)

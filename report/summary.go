@@ -29,7 +29,8 @@ type Summary struct {
 	Computation     Computation     `json:"computation"`
 	Reconfiguration Reconfiguration `json:"reconfiguration"`
 	Migrations      Migrations      `json:"migrations"`
-	Partitions      *Partitions     `json:"partitions"` // nil for strategies without partitions
+	Partitions      *Partitions     `json:"partitions"`       // nil for strategies without partitions
+	Faults          *Faults         `json:"faults,omitempty"` // nil for runs without
 
 	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
 
@@ -161,6 +162,7 @@ func (c *Collector) Summary() Summary {
 			IntraSiteShare: ratio(c.migration.intraSite, len(c.migrations)),
 			Failed:         c.migration.failed, Open: c.migration.open,
 		},
+		Faults:     c.mishaps.summary(),
 		EmptyHosts: c.emptyHosts(),
 
 		Messages: c.end.Messages, MessageBytes: int64(c.end.Bytes),

@@ -188,6 +188,8 @@ var recordReaders = map[string]func(fields) Record{
 	Step{}.Type():            read[Step],
 	Starved{}.Type():         read[Starved],
 	Place{}.Type():           read[Place],
+	Fault{}.Type():           read[Fault],
+	Messages{}.Type():        read[Messages],
 	End{}.Type():             read[End],
 }
 
