@@ -46,6 +46,7 @@ type world struct {
 	central    procedure                     // the run of a scheduler without partitions
 	moving     map[sim.VMID]*trace.Migration // those under way
 
+	operator  operator
 	geography *geography
 	gossip    gossip
 	sent      traffic
@@ -127,8 +128,12 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	o, err := newOperator(spec, &p)
+	if err != nil {
+		return nil, err
+	}
 	w := &world{
-		spec: spec, monitor: s.Settings.monitor(), sink: sink,
+		operator: o, spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
@@ -198,7 +203,7 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 			dirty = 0
 		}
 		_, err := w.sim.AddVM(sim.VMSpec{
-			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()),
+			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()), Off: i >= s.VMs.Count, // they come later
 			DirtyRate: dirty, WorkingSet: working,
 			MigrationSpeed: sim.Bandwidth(p.speeds[i]),
 		})
@@ -255,6 +260,7 @@ func (w *world) start() {
 	}
 	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
+	w.planTasks()
 	w.startGossip()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
@@ -332,7 +338,8 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	if !h.looking && repairs(w.spec.Strategy) && !h.monitor.Quiet(asked, h.capacity) {
+	w.settle()
+	if !h.looking && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -349,7 +356,7 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	if usable, low := h.monitor.Usable(h.capacity), verdict == monitor.Underloaded; usable != h.usable || low != h.low {
 		h.usable, h.low, h.stale = usable, low, true
 	}
-	if h.monitor.Quiet(asked, h.capacity) {
+	if h.monitor.Quiet(asked, h.capacity) && w.asks(id) == 0 {
 		h.looking = false
 	} else {
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
@@ -361,6 +368,7 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 		w.step(int(id), protocol.Raised{Kind: protocol.Underload})
 	case monitor.Fine:
 	}
+	w.raise(id)
 }
 
 // rests keeps the VMs where they are that have just come to a host.
@@ -402,9 +410,9 @@ func (w *world) local(id sim.HostID) protocol.Local {
 	h := &w.hosts[id]
 	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming, Underloaded: h.low, Rules: w.rests(id)}
 	for i, vm := range hosted {
-		l.VMs[i] = w.vms[vm]
-		l.VMs[i].Demand[cluster.CPU] = int64(w.asked[vm])
+		l.VMs[i] = w.present(cluster.VMID(vm))
 	}
+	w.describe(id, &l)
 	return l
 }
 
@@ -458,6 +466,7 @@ func (w *world) finish(partial bool) {
 	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
+	w.finishRequests()
 	w.recordPlaces()
 	var asked, lost float64
 	for i := range w.vms {

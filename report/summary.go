@@ -31,6 +31,8 @@ type Summary struct {
 	Migrations      Migrations      `json:"migrations"`
 	Partitions      *Partitions     `json:"partitions"` // nil for strategies without partitions
 
+	Requests *Requests `json:"requests"` // nil if nobody asked for anything
+
 	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
 
 	Messages     int    `json:"messages"`      // sent between nodes
@@ -168,6 +170,7 @@ func (c *Collector) Summary() Summary {
 		Changes: c.end.Changes,
 		Events:  c.end.Events,
 	}
+	s.Requests = c.requestSummary()
 	if c.hasPartitions() {
 		s.Partitions = c.partitionSummary()
 	}
