@@ -23,7 +23,6 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/monitor"
 	"github.com/dvms-project/dvms/overlay"
-	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/rule"
 	"github.com/dvms-project/dvms/strategy"
@@ -34,10 +33,15 @@ type Hypervisor interface {
 	// Look returns what the host has and hosts, and a number that changes when
 	// that does. It is called often, and must not wait for anything.
 	Look() (l protocol.Local, version uint64)
-	// Migrate moves a VM to another host and returns when that has ended: the VM
-	// runs there if there is no error, and else still here. Look knows of the end
-	// before Migrate returns.
-	Migrate(ctx context.Context, vm cluster.VMID, target cluster.NodeID) error
+	// Expect says which VMs the host is to let in: those that its node has
+	// promised room to. It lets in no others. It must not wait, and what it says
+	// holds before it returns.
+	Expect(vms []cluster.VMID)
+	// Migrate moves a VM to another host, or starts or resumes one that waits or
+	// sleeps here; and returns when that has ended: the VM runs at the target if
+	// there is no error, and else is as it was. Look knows of the end before
+	// Migrate returns.
+	Migrate(ctx context.Context, m protocol.Migrate) error
 }
 
 // Peers is what an agent needs of its network.
@@ -79,6 +83,7 @@ type Agent struct {
 	start   time.Time
 	seen    uint64 // the version of what the node knows of its host; 0 means that it is to be told
 	hosted  map[cluster.VMID]bool
+	expects []cluster.VMID      // that the host was told to let in
 	low     bool                // the monitor says that the host could as well be empty
 	usable  cluster.Resources   // what the monitor lets VMs ask for
 	resting []cluster.VMID      // that the node knows to rest
@@ -231,6 +236,24 @@ func (a *Agent) look(ctx context.Context) {
 		a.step(ctx, protocol.Raised{Kind: protocol.Underload})
 	case monitor.Fine:
 	}
+	for _, kind := range wanted(local) {
+		a.step(ctx, protocol.Raised{Kind: kind})
+	}
+}
+
+// wanted returns the events that others than the monitor have raised: someone
+// wants the host to be emptied, VMs to run, or a rule to hold.
+func wanted(l protocol.Local) (kinds []protocol.Kind) {
+	if l.Draining && len(l.VMs) > 0 {
+		kinds = append(kinds, protocol.Drain)
+	}
+	if len(l.Waiting)+len(l.Sleeping) > 0 {
+		kinds = append(kinds, protocol.Place)
+	}
+	if l.Broken {
+		kinds = append(kinds, protocol.BrokenRule)
+	}
+	return kinds
 }
 
 // step gives the node an input, after telling it what its host hosts if that
@@ -277,6 +300,11 @@ func (a *Agent) advance(ctx context.Context, in protocol.Input) {
 	if a.record != nil {
 		a.record.step(now, in, outputs)
 	}
+	// The host lets a VM in before its source hears that it may come.
+	if vms := a.node.Expected(); !slices.Equal(vms, a.expects) {
+		a.expects = vms
+		a.host.Expect(vms)
+	}
 	for _, out := range outputs {
 		a.do(ctx, out)
 	}
@@ -318,10 +346,7 @@ func (a *Agent) solve(s protocol.Solve) {
 }
 
 func (a *Agent) migrate(ctx context.Context, m protocol.Migrate) {
-	err := errors.ErrUnsupported // a host can't start or resume VMs yet
-	if m.Kind == plan.Migrate {
-		err = a.host.Migrate(ctx, m.VM, m.Target)
-	}
+	err := a.host.Migrate(ctx, m)
 	if err != nil {
 		a.log.Warn("action failed", "action", m.Kind, "vm", m.VM, "target", m.Target, "err", err)
 	}

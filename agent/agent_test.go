@@ -23,14 +23,19 @@ const gib = 1 << 30
 // exchange carries messages between agents in memory, a millisecond each.
 type exchange map[cluster.NodeID]chan protocol.Message
 
+// hold, unless nil, is asked whether a message is to be kept back, and for how
+// long.
+type hold func(protocol.Message) time.Duration
+
 type port struct {
 	exchange exchange
 	id       cluster.NodeID
 	members  chan protocol.Input
+	hold     hold
 }
 
 func newPort(e exchange, id cluster.NodeID) port {
-	p := port{e, id, make(chan protocol.Input, len(e))}
+	p := port{exchange: e, id: id, members: make(chan protocol.Input, len(e))}
 	for other := range e {
 		if other != id {
 			p.members <- protocol.Up{Node: other}
@@ -40,7 +45,11 @@ func newPort(e exchange, id cluster.NodeID) port {
 }
 
 func (p port) Send(to cluster.NodeID, m protocol.Message) {
-	time.AfterFunc(time.Millisecond, func() {
+	takes := time.Millisecond
+	if p.hold != nil {
+		takes += p.hold(m)
+	}
+	time.AfterFunc(takes, func() {
 		select {
 		case p.exchange[to] <- m:
 		default: // it is full, or its agent is gone
@@ -139,6 +148,13 @@ func (r *rack) booked() (ids []cluster.NodeID) {
 		}
 	}
 	return ids
+}
+
+// answer returns what the event of a node was answered with last.
+func (r *rack) answer(id cluster.NodeID) *agent.Answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[id-1].Answer
 }
 
 // happened returns how often a kind of thing has.
@@ -257,6 +273,124 @@ func TestMigrationToAHostThatCrashesFails(t *testing.T) {
 		}
 		if r.happened("ended aborted") == 0 {
 			t.Error("no plan was aborted")
+		}
+		r.stop()
+		r.ended.Wait()
+	})
+}
+
+// The room that a host has promised is forgotten when its agent dies. A source
+// that hears of the promise afterwards is not let in.
+func TestHostLetsInWhoItsAgentExpects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		centre := emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil)
+		net := exchange{1: make(chan protocol.Message, 100), 2: make(chan protocol.Message, 100)}
+		for id := cluster.NodeID(1); id <= 2; id++ {
+			if err := centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for vm := cluster.VMID(1); vm <= 5; vm++ {
+			if err := centre.AddVM(cluster.VM{ID: vm, VCPUs: 1, Demand: cluster.Of(cluster.Core, gib)}, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		promised := make(chan struct{}, 10)
+		tried := 0
+		run := func(id cluster.NodeID, starts uint32, p port, watch func(agent.Happening)) (*agent.Agent, context.CancelCauseFunc, chan error) {
+			ctx, end := context.WithCancelCause(t.Context())
+			a := agent.New(agent.Settings{ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1, Starts: starts},
+				centre.Host(id), p, agent.WithWatch(watch))
+			ended := make(chan error, 1)
+			go func() { ended <- a.Run(ctx) }()
+			return a, end, ended
+		}
+		quiet := func(agent.Happening) {}
+		_, endOne, one := run(1, 1, newPort(net, 1), func(h agent.Happening) {
+			if h.Kind == "migrate" {
+				tried++
+			}
+		})
+		slow := newPort(net, 2)
+		slow.hold = func(m protocol.Message) time.Duration {
+			if _, ok := m.Body.(protocol.Admitted); ok && len(promised) == 0 {
+				promised <- struct{}{}
+				return 500 * time.Millisecond
+			}
+			return 0
+		}
+		_, kill, two := run(2, 1, slow, quiet)
+		<-promised
+		kill(agent.ErrCrash)
+		<-two
+		centre.Crash(2)
+		_, endTwo, again := run(2, 2, newPort(net, 2), quiet)
+		time.Sleep(900 * time.Millisecond) // the promise arrives meanwhile
+		if under, moved := centre.Migrating(); under+moved != 0 {
+			t.Errorf("%d VMs have moved to a host that has forgotten its promise, and %d are on their way", moved, under)
+		}
+		time.Sleep(20 * time.Second)
+		if _, moved := centre.Migrating(); moved != 1 {
+			t.Errorf("%d VMs have moved in the end, want 1", moved)
+		}
+		endOne(nil)
+		endTwo(nil)
+		<-one
+		<-again
+		if tried != 2 {
+			t.Errorf("%d migrations were tried, want the one that was refused and the one that came after", tried)
+		}
+	})
+}
+
+// A host that is to be emptied is, and VMs that are to run do, by the same
+// procedure as an overload.
+func TestAgentsDrainAndStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 3, 1, 1)
+		time.Sleep(2500 * time.Millisecond)
+		r.centre.Drain(1, true)
+		for vm := cluster.VMID(101); vm <= 103; vm++ {
+			if err := r.centre.Submit(cluster.VM{ID: vm, VCPUs: 1, Demand: cluster.Of(cluster.Core, gib)}, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		first, _ := r.centre.State(1)
+		second, _ := r.centre.State(2)
+		if len(first.VMs) != 0 || len(second.Waiting) != 0 || len(r.overloaded()) != 0 {
+			t.Errorf("host 1 has %d VMs, host 2 %d that wait; %v are overloaded", len(first.VMs), len(second.Waiting), r.overloaded())
+		}
+		if got := r.answer(1); got == nil || got.Event != "drain" || got.Outcome != "solved" {
+			t.Errorf("the answer to the drain is %+v", got)
+		}
+		if got := r.answer(2); got == nil || got.Event != "place" || got.Outcome != "solved" {
+			t.Errorf("the answer to who wants VMs to be started is %+v", got)
+		}
+		r.stop()
+		r.ended.Wait()
+		for i, log := range r.logs {
+			if _, err := agent.Replay(bytes.NewReader(log.Bytes()), nil); err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+		}
+	})
+}
+
+// A drain that can't be done is answered with the reasons, and nothing moves.
+func TestImpossibleDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 3, 3)
+		r.centre.Drain(1, true)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		got := r.answer(1)
+		if got == nil || got.Event != "drain" || got.Outcome != "unsolvable" || !strings.HasPrefix(got.Reasons, "can't leave: v2") {
+			t.Errorf("the answer is %+v", got)
+		}
+		if _, moved := r.centre.Migrating(); moved != 0 {
+			t.Errorf("%d VMs have moved", moved)
 		}
 		r.stop()
 		r.ended.Wait()

@@ -65,6 +65,11 @@ type Rule struct {
 	Always bool // throughout a plan, not at its end only
 }
 
+// saysAs reports whether two rules are the same but for their names.
+func (r Rule) saysAs(o Rule) bool {
+	return r.Kind == o.Kind && r.Max == o.Max && r.Always == o.Always && slices.Equal(r.VMs, o.VMs) && slices.Equal(r.Nodes, o.Nodes)
+}
+
 // Local is what a node knows of itself. It is not changed once it is given to
 // Observed.
 type Local struct {

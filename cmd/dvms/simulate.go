@@ -57,7 +57,7 @@ they compare: for how long hosts were asked for more than they have
 built-in comparison: 64 hosts, 640 VMs, 1800 s, no scheduler against a
 centralized one and DVMS. Flags change single values of the scenario.
 
-The traces, an HTML report, its charts as PNG and the figures as JSON are
+The traces, an HTML report, its charts as SVG and the figures as JSON are
 written to the directory given by --out. They replace those of the comparison
 that is there, unless the new one was interrupted and the old one was not: then
 they go to the folder "interrupted" in it. Other files are left alone. With
