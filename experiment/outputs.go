@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/trace"
@@ -24,13 +25,19 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
-			w.migrate(node, out)
+			if out.Kind == plan.Run {
+				w.launch(node, out)
+			} else {
+				w.migrate(node, out)
+			}
 		case protocol.SetTimer:
 			w.setTimer(node, out.Timer, out.At)
 		case protocol.Began: // see count
+			w.operator.raise(node, out.Kind, now)
 		case protocol.Noted:
 			w.noted(now, out)
-		case protocol.Answered: // who raised the event is told; nobody waits for it here
+		case protocol.Answered:
+			w.answered(node, out)
 		case protocol.Applying:
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
@@ -70,6 +77,9 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
 	now := w.now()
+	if s.Partition == (protocol.PartitionID{}) {
+		w.central.began = now
+	}
 	d := w.decide(s, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
@@ -152,6 +162,8 @@ func (w *world) expect(target sim.HostID, vm cluster.VMID, coming bool) {
 		h.incoming = append(slices.Clone(h.incoming), vm)
 	} else {
 		h.incoming = slices.DeleteFunc(slices.Clone(h.incoming), func(v cluster.VMID) bool { return v == vm })
+		w.regather()
+		w.grant()
 	}
 }
 

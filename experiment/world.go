@@ -46,6 +46,7 @@ type world struct {
 	central    procedure                     // the run of a scheduler without partitions
 	moving     map[sim.VMID]*trace.Migration // those under way
 
+	operator  operator
 	geography *geography
 	gossip    gossip
 	sent      traffic
@@ -133,8 +134,12 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	o, err := newOperator(spec, &p)
+	if err != nil {
+		return nil, err
+	}
 	w := &world{
-		spec: spec, monitor: s.Settings.monitor(), sink: sink,
+		operator: o, spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
@@ -208,7 +213,7 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 			dirty = 0
 		}
 		_, err := w.sim.AddVM(sim.VMSpec{
-			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()),
+			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()), Off: i >= s.VMs.Count, // they come later
 			DirtyRate: dirty, WorkingSet: working,
 			MigrationSpeed: sim.Bandwidth(p.speeds[i]),
 		})
@@ -265,6 +270,7 @@ func (w *world) start() {
 	}
 	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
+	w.planTasks()
 	w.startGossip()
 	w.startWeather()
 	if _, ok := services[w.spec.Strategy]; ok {
@@ -351,10 +357,11 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
+	w.grant()
 	if w.checker != nil {
 		w.checker.hostChanged(int(id))
 	}
-	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && !h.monitor.Quiet(asked, h.capacity) {
+	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -375,7 +382,7 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	if usable, low := h.monitor.Usable(h.capacity), verdict == monitor.Underloaded; usable != h.usable || low != h.low {
 		h.usable, h.low, h.stale = usable, low, true
 	}
-	if h.monitor.Quiet(asked, h.capacity) {
+	if h.monitor.Quiet(asked, h.capacity) && w.asks(id) == 0 {
 		h.looking = false
 	} else {
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
@@ -390,6 +397,7 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	if w.checker != nil {
 		w.checker.looked(int(id), verdict == monitor.Overloaded)
 	}
+	w.raise(id)
 }
 
 // rests keeps the VMs where they are that have just come to a host.
@@ -434,9 +442,9 @@ func (w *world) local(id sim.HostID) protocol.Local {
 	h := &w.hosts[id]
 	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming, Underloaded: h.low, Rules: w.rests(id)}
 	for i, vm := range hosted {
-		l.VMs[i] = w.vms[vm]
-		l.VMs[i].Demand[cluster.CPU] = int64(w.asked[vm])
+		l.VMs[i] = w.present(cluster.VMID(vm))
 	}
+	w.describe(id, &l)
 	return l
 }
 
@@ -499,6 +507,7 @@ func (w *world) finish(partial bool) {
 	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
+	w.finishRequests()
 	w.recordPlaces()
 	if w.weather != nil {
 		w.sink.Record(trace.Messages{Lost: w.weather.lost, Doubled: w.weather.doubled})

@@ -56,6 +56,9 @@ type Collector struct {
 	partitionMessages []int // of those that are not open
 	partitionBytes    []int
 
+	requests []trace.Request
+	started  int // VMs
+
 	places []trace.Place
 
 	mishaps mishaps
@@ -97,6 +100,12 @@ func (c *Collector) Record(r trace.Record) {
 		c.recordMigration(r)
 	case trace.Partition:
 		c.recordPartition(r)
+	case trace.Request:
+		c.reached(r.At + r.Duration)
+		c.requests = append(c.requests, r)
+	case trace.Start:
+		c.reached(r.At + r.Duration)
+		c.started += one(r.Outcome == "done")
 	case trace.Place:
 		c.places = append(c.places, r)
 	case trace.Fault:

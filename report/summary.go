@@ -32,6 +32,8 @@ type Summary struct {
 	Partitions      *Partitions     `json:"partitions"`       // nil for strategies without partitions
 	Faults          *Faults         `json:"faults,omitempty"` // nil for runs without
 
+	Requests *Requests `json:"requests"` // nil if nobody asked for anything
+
 	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
 
 	Messages     int    `json:"messages"`      // sent between nodes
@@ -170,6 +172,7 @@ func (c *Collector) Summary() Summary {
 		Changes: c.end.Changes,
 		Events:  c.end.Events,
 	}
+	s.Requests = c.requestSummary()
 	if c.hasPartitions() {
 		s.Partitions = c.partitionSummary()
 	}

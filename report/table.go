@@ -43,8 +43,8 @@ type row struct {
 	Cells []string
 }
 
-func measures() []measure {
-	return []measure{
+func (c Comparison) measures() []measure {
+	rows := []measure{
 		count("violations", always, func(s Summary) int { return s.Violations.Count }),
 		meanSD("mean ± sd", always, violations),
 		p95("p95", always, violations),
@@ -78,7 +78,9 @@ func measures() []measure {
 		count("open at the end", schedules, func(s Summary) int { return s.Migrations.Open }).below().ifAny(),
 
 		sum("hosts without a VM, mean", asMean, always, func(s Summary) float64 { return s.EmptyHosts }).ifAny(),
-
+	}
+	rows = append(rows, c.requestMeasures()...)
+	return append(rows, []measure{
 		count("partitions", partitioned, func(s Summary) int { return s.Partitions.Count }),
 		sum("nodes, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanNodes }).below(),
 		count("nodes, p95", partitioned, func(s Summary) int { return s.Partitions.P95Nodes }).below(),
@@ -112,7 +114,7 @@ func measures() []measure {
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
 		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).below().ifAny(),
-	}
+	}...)
 }
 
 func violations(s Summary) Times      { return s.Violations.Times }
@@ -205,7 +207,7 @@ func (c Comparison) rows() []row {
 	strategies := c.strategies()
 	var rows []row
 	headed := false // the last row that is not sub has something under it
-	for _, m := range measures() {
+	for _, m := range c.measures() {
 		figures := make([]figure, len(strategies))
 		applies, happened := false, false
 		for i, s := range strategies {

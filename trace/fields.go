@@ -122,6 +122,38 @@ func (r *Step) walk(f fields) {
 	f.text("other", &r.Other)
 }
 
+func (r *Request) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("request", &r.Request)
+	f.text("kind", &r.Kind)
+	f.text("node", &r.Node)
+	f.count("vms", &r.VMs)
+	f.count("answers", &r.Answers)
+	f.text("outcome", &r.Outcome)
+	f.text("reasons", &r.Reasons)
+}
+
+func (r *Answer) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("node", &r.Node)
+	f.text("kind", &r.Kind)
+	f.text("partition", &r.Partition)
+	f.text("outcome", &r.Outcome)
+	f.text("reasons", &r.Reasons)
+}
+
+func (r *Start) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("vm", &r.VM)
+	f.text("node", &r.Node)
+	f.text("on", &r.On)
+	f.text("outcome", &r.Outcome)
+	f.text("partition", &r.Partition)
+}
+
 func (r *Starved) walk(f fields) {
 	f.text("vm", &r.VM)
 	f.seconds("duration_s", &r.Duration)

@@ -40,7 +40,7 @@ type Header struct {
 	Seed     uint64        //
 	Hosts    int           //
 	Sites    int           // on which the hosts stand
-	VMs      int           //
+	VMs      int           // those that come later included
 	Duration time.Duration // how long the run was meant to last
 }
 
@@ -145,6 +145,44 @@ type Step struct {
 	Other   string // for took-in
 }
 
+// Request is something that an operator asked of a node, from then until it was
+// done, taken back, or the run ended. A request of several hosts has a record
+// for each.
+type Request struct {
+	At       time.Duration // when it was asked
+	Duration time.Duration // until all of it was so
+	Request  string        // as the operator would call it: "drain node0..node5 (600s)"
+	Kind     string        // drain, place or rule
+	Node     string        // who was asked; empty for a rule, which all are
+	VMs      int           // that are to leave, to run, or of which the rule speaks
+	Answers  int           // that were given so far
+	Outcome  string        // done, withdrawn, or open when the run ended first
+	Reasons  string        // unless it is done: what the last answer said stood in the way
+}
+
+// Answer is what a node is told that raised an event on behalf of an operator,
+// when its procedure has ended. An event that could not be solved is raised again.
+type Answer struct {
+	At        time.Duration // when the event was raised
+	Duration  time.Duration // until the answer
+	Node      string        // who is told
+	Kind      string        // drain, place or rule
+	Partition string        // that ended; empty if there are none
+	Outcome   string        // solved, vanished, unsolvable, aborted, merged or lost
+	Reasons   string        // for unsolvable: which VMs can't leave, for instance, and why
+}
+
+// Start is the start of a VM that waited for it.
+type Start struct {
+	At        time.Duration // when its boot began
+	Duration  time.Duration
+	VM        string
+	Node      string // where it waited
+	On        string // where it runs from now on
+	Outcome   string // done, failed, or open when the run ended first
+	Partition string // on whose behalf; empty if there are no partitions
+}
+
 // Starved sums up the run of a VM that at some time did not get the CPU that
 // it asked for. VMs that always got it have no record.
 type Starved struct {
@@ -220,6 +258,15 @@ func (Partition) Type() string { return "partition" }
 
 // Type names the record in its line.
 func (Step) Type() string { return "step" }
+
+// Type names the record in its line.
+func (Request) Type() string { return "request" }
+
+// Type names the record in its line.
+func (Answer) Type() string { return "answer" }
+
+// Type names the record in its line.
+func (Start) Type() string { return "start" }
 
 // Type names the record in its line.
 func (Starved) Type() string { return "starved" }

@@ -94,6 +94,12 @@ func (e *encoder) walk(r Record) {
 		r.walk(e)
 	case Step:
 		r.walk(e)
+	case Request:
+		r.walk(e)
+	case Answer:
+		r.walk(e)
+	case Start:
+		r.walk(e)
 	case Starved:
 		r.walk(e)
 	case Place:
