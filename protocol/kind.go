@@ -121,6 +121,14 @@ func (n *Node) holding() (s Kinds) {
 	return s
 }
 
+// Holds returns the kinds of events that hold on a node of which this is said.
+func (l *Local) Holds() (s Kinds) {
+	if !l.usage().Within(l.Capacity) {
+		s = Of(Overload)
+	}
+	return s | l.unusual()
+}
+
 // unusual returns the kinds of events, but for an overload, that hold.
 func (l *Local) unusual() (s Kinds) {
 	if l.Underloaded && !l.Draining && len(l.VMs) > 0 {

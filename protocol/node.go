@@ -172,6 +172,15 @@ func (n *Node) Expects(vm cluster.VMID) bool {
 	return slices.ContainsFunc(n.arrivals, func(a arrival) bool { return a.vm == vm })
 }
 
+// Expected returns the VMs that the node expects.
+func (n *Node) Expected() []cluster.VMID {
+	var vms []cluster.VMID
+	for _, a := range n.arrivals {
+		vms = append(vms, a.vm)
+	}
+	return vms
+}
+
 // overloaded reports whether the VMs ask for more than the node has.
 func (n *Node) overloaded() bool { return !n.usage.Within(n.local.Capacity) }
 
