@@ -50,11 +50,12 @@ const (
 )
 
 // envelope is what a frame holds: a message of the protocol, word about members,
-// or gossip of overlays.
+// gossip of overlays, or certificates that are revoked.
 type envelope struct {
 	wire.Encoded
 	Members *membership.Packet `json:"members,omitempty"`
 	Gossip  *wire.Gossip       `json:"gossip,omitempty"`
+	Revoked *Revocations       `json:"revoked,omitempty"`
 }
 
 // parcel is what waits to be sent to a peer.
@@ -118,8 +119,9 @@ type network struct {
 
 	mu      sync.Mutex
 	peers   map[cluster.NodeID]*peer
-	inbound map[cluster.NodeID]net.Conn
+	inbound map[cluster.NodeID]link
 	cut     map[cluster.NodeID]bool
+	refused refusals
 }
 
 // peer is another node, and what is to be sent to it.
@@ -127,6 +129,7 @@ type peer struct {
 	id      cluster.NodeID
 	address string
 	queue   chan parcel
+	link    *link // nil while there is none
 }
 
 // settings are those of TLS for connections from and to nodes.
@@ -136,6 +139,7 @@ func (n *network) settings() *tls.Config {
 		MinVersion: tls.VersionTLS13, NextProtos: []string{protocolName}, RootCAs: i.roots(), ClientCAs: i.roots(),
 		Certificates: []tls.Certificate{i.Certificate}, ClientAuth: tls.RequireAndVerifyClientCert,
 		SessionTicketsDisabled: true, // so that an old certificate ends with its time
+		VerifyConnection:       func(s tls.ConnectionState) error { return n.accept(s.PeerCertificates[0]) },
 	}
 }
 
@@ -150,7 +154,9 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	n.gate.known(conn)
-	n.replace(from, conn)
+	if err := n.replace(from, link{conn, issued(c.ConnectionState().PeerCertificates[0])}); err != nil {
+		return err
+	}
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(2 * idle))
 		frame, err := readFrame(c, maxFrame)
@@ -165,13 +171,17 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 }
 
 // replace closes the connection that a node had before: it has forgotten it.
-func (n *network) replace(from cluster.NodeID, conn net.Conn) {
+func (n *network) replace(from cluster.NodeID, l link) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if old := n.inbound[from]; old != nil {
+	if void(n.refused.Nodes, from, l.issued) { // since the handshake
+		return ErrRevoked
+	}
+	if old, ok := n.inbound[from]; ok {
 		old.Close()
 	}
-	n.inbound[from] = conn
+	n.inbound[from] = l
+	return nil
 }
 
 // take hands a frame on, if it makes sense.
@@ -272,6 +282,31 @@ func (n *network) feed(p *peer, queue chan parcel) {
 	}
 }
 
+// open notes the connection to a peer, or with nil its end, and sends what comes
+// first.
+func (n *network) open(p *peer, conn *tls.Conn) error {
+	n.mu.Lock()
+	p.link = nil
+	if conn == nil {
+		n.mu.Unlock()
+		return nil
+	}
+	p.link = &link{conn, issued(conn.ConnectionState().PeerCertificates[0])}
+	revoked := void(n.refused.Nodes, p.id, p.link.issued) // since the handshake
+	n.mu.Unlock()
+	frame, err := n.welcome()
+	if revoked {
+		err = ErrRevoked
+	}
+	if err != nil || frame == nil {
+		return err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	n.counters.sent.Add(1)
+	n.counters.sentBytes.Add(int64(len(frame)) + 4)
+	return writeFrame(conn, frame)
+}
+
 // giveUp drops what is queued for a peer that could not be reached for long:
 // nobody waits for it any more.
 func (n *network) giveUp(p *peer) {
@@ -316,6 +351,10 @@ func (n *network) connect(p *peer, queue chan parcel) (sent bool, err error) {
 	}
 	defer conn.Close()
 	n.counters.opened.Add(1)
+	if err := n.open(p, conn.(*tls.Conn)); err != nil {
+		return false, err
+	}
+	defer n.open(p, nil)
 	gone := make(chan error, 1)
 	n.under.Go(func() { // nothing ever comes but the end
 		_, err := conn.Read(make([]byte, 1))

@@ -98,9 +98,15 @@ type node struct {
 
 func newNode(t *testing.T, i *Identity, seeds ...membership.Member) *node {
 	t.Helper()
+	return startNode(t, i, 1, seeds...)
+}
+
+// startNode is newNode for a node that has started so often.
+func startNode(t *testing.T, i *Identity, starts uint32, seeds ...membership.Member) *node {
+	t.Helper()
 	l := listen(t)
 	n := &node{address: l.Addr().String(), journal: &journal{}}
-	n.Mesh = NewMesh(i, l, Settings{Starts: 1, Membership: membership.Defaults(), Seeds: seeds}, n.journal.logger())
+	n.Mesh = NewMesh(i, l, Settings{Starts: starts, Membership: membership.Defaults(), Seeds: seeds}, n.journal.logger())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- n.Run(ctx) }()
@@ -534,7 +540,15 @@ func FuzzFrame(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, e := range []envelope{{Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}, {Gossip: &wire.Gossip{Data: []byte{1, 2}, Waited: 5}}} {
+	a, err := NewAuthority("here", time.Now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	revoked, err := a.Revoke(3)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range []envelope{{Revoked: &revoked}, {Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}, {Gossip: &wire.Gossip{Data: []byte{1, 2}, Waited: 5}}} {
 		var frame bytes.Buffer
 		if err := writeFrame(&frame, marshal(f, e)); err != nil {
 			f.Fatal(err)
@@ -545,7 +559,8 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := &Mesh{inbox: make(chan protocol.Message, 100), packets: make(chan packet, 100), heard: make(chan wire.Gossip, 100)}
 		m.network.ctx = t.Context()
-		m.network.identity.Store(&Identity{ID: 2})
+		m.network.identity.Store(&Identity{ID: 2, Cluster: "here", Authority: a.certificate, Certificate: tls.Certificate{Leaf: a.certificate}})
+		m.network.log = slog.New(slog.DiscardHandler)
 		m.network.gate = newGate(nil, 0, slog.New(slog.DiscardHandler))
 		m.network.deliver = m.deliver
 		in := bytes.NewReader(data)
