@@ -53,7 +53,9 @@ func TestRevokedNodeIsOut(t *testing.T) {
 	if m := within(t, "a message", nodes[1].Inbox()); m.From != 2 {
 		t.Errorf("a message of node %d has arrived", m.From)
 	}
-	until(t, "it is said why node 3 is not let in", func() bool { return nodes[1].journal.count("msg=refused") > 0 && nodes[1].journal.count(ErrRevoked.Error()) > 0 })
+	until(t, "it is said why node 3 is not let in", func() bool {
+		return nodes[1].journal.count("msg=refused") > 0 && nodes[1].journal.count(ErrRevoked.Error()) > 0
+	})
 	if _, err := outcast.Renew(t.Context(), s.address); err == nil || !strings.Contains(err.Error(), ErrRevoked.Error()) {
 		t.Errorf("renewal: %v", err)
 	}
