@@ -157,6 +157,7 @@ func (n *network) revoke(r Revocations) error {
 type link struct {
 	net.Conn
 	issued time.Time
+	back   chan parcel // of a connection that the other side has opened
 }
 
 // accept returns an error if a certificate, already verified, is revoked.

@@ -8,7 +8,8 @@
 //
 // A connection carries frames one way, from the node that opened it: a node
 // has at most one to and one from each peer it speaks to, and closes those that
-// it does not use. Messages are one-way, small and frequent, and may get lost;
+// it does not use. Only the gossip of overlays, which asks nodes that one never
+// speaks to otherwise, is answered by the connection that the question came by. Messages are one-way, small and frequent, and may get lost;
 // so a frame and nothing around it is all that is needed. (HTTP/2 and a library
 // of remote calls would add their own flow control, retries and answers, which
 // the protocol has no use for, and a third to the time that the program takes to
@@ -42,6 +43,7 @@ const protocolName = "dvms/1"
 const (
 	maxFrame    = 4 << 20          // bytes; a report of 10,000 VMs has 2 MB
 	queueLength = 256              // frames for one peer
+	backLength  = 16               // answers for one peer, through the connection that it opened
 	idle        = time.Minute      // without a frame, a connection is closed
 	shakeLimit  = 3 * time.Second  // to open a connection
 	writeLimit  = 10 * time.Second // to send a frame
@@ -154,9 +156,14 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	n.gate.known(conn)
-	if err := n.replace(from, link{conn, issued(c.ConnectionState().PeerCertificates[0])}); err != nil {
+	l := link{conn, issued(c.ConnectionState().PeerCertificates[0]), make(chan parcel, backLength)}
+	if err := n.replace(from, l); err != nil {
 		return err
 	}
+	defer n.forget(from, conn)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	n.under.Go(func() { n.answer(ctx, c, l.back) })
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(2 * idle))
 		frame, err := readFrame(c, maxFrame)
@@ -168,6 +175,47 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 		}
 		n.take(from, frame)
 	}
+}
+
+// forget notes that a connection from a node has ended.
+func (n *network) forget(from cluster.NodeID, conn net.Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.inbound[from].Conn == conn {
+		delete(n.inbound, from)
+	}
+}
+
+// answer sends gossip back by the connection that a node has opened: to open
+// another one for an answer would cost more than the answer.
+func (n *network) answer(ctx context.Context, conn *tls.Conn, back chan parcel) {
+	for {
+		select {
+		case item := <-back:
+			if n.write(ctx, conn, item) != nil {
+				conn.Close() // the reader will see it too
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends a parcel when it is due.
+func (n *network) write(ctx context.Context, conn net.Conn, item parcel) error {
+	pause(ctx, time.Until(item.due))
+	frame, err := item.pack()
+	if err != nil {
+		return err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	if err := writeFrame(conn, frame); err != nil {
+		return err
+	}
+	n.counters.sent.Add(1)
+	n.counters.sentBytes.Add(int64(len(frame)) + 4)
+	return nil
 }
 
 // replace closes the connection that a node had before: it has forgotten it.
@@ -233,8 +281,16 @@ func (n *network) send(to cluster.NodeID, e envelope) {
 	defer n.mu.Unlock()
 	item := parcel{frame: frame, gossip: e.Gossip, due: time.Now().Add(n.delays[to])}
 	p := n.peers[to]
+	in, linked := n.inbound[to]
 	switch {
 	case n.cut[to]:
+		return
+	case item.gossip != nil && linked && (p == nil || p.queue == nil):
+		select {
+		case in.back <- item:
+		default:
+			n.counters.dropped.Add(1)
+		}
 		return
 	case p == nil || n.ctx.Err() != nil:
 		n.counters.dropped.Add(1)
@@ -291,7 +347,7 @@ func (n *network) open(p *peer, conn *tls.Conn) error {
 		n.mu.Unlock()
 		return nil
 	}
-	p.link = &link{conn, issued(conn.ConnectionState().PeerCertificates[0])}
+	p.link = &link{Conn: conn, issued: issued(conn.ConnectionState().PeerCertificates[0])}
 	revoked := void(n.refused.Nodes, p.id, p.link.issued) // since the handshake
 	n.mu.Unlock()
 	frame, err := n.welcome()
@@ -301,10 +357,7 @@ func (n *network) open(p *peer, conn *tls.Conn) error {
 	if err != nil || frame == nil {
 		return err
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
-	n.counters.sent.Add(1)
-	n.counters.sentBytes.Add(int64(len(frame)) + 4)
-	return writeFrame(conn, frame)
+	return n.write(n.ctx, conn, parcel{frame: frame})
 }
 
 // giveUp drops what is queued for a peer that could not be reached for long:
@@ -356,27 +409,25 @@ func (n *network) connect(p *peer, queue chan parcel) (sent bool, err error) {
 	}
 	defer n.open(p, nil)
 	gone := make(chan error, 1)
-	n.under.Go(func() { // nothing ever comes but the end
-		_, err := conn.Read(make([]byte, 1))
-		gone <- err
+	n.under.Go(func() {
+		for {
+			frame, err := readFrame(conn, maxFrame) // an answer, or the end
+			if err != nil {
+				gone <- err
+				return
+			}
+			n.take(p.id, frame)
+		}
 	})
 	quiet := time.NewTimer(idle)
 	defer quiet.Stop()
 	for {
 		select {
 		case item := <-queue:
-			pause(n.ctx, time.Until(item.due))
-			frame, err := item.pack()
-			if err != nil {
-				return sent, err
-			}
-			_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
-			if err := writeFrame(conn, frame); err != nil {
+			if err := n.write(n.ctx, conn, item); err != nil {
 				return sent, err
 			}
 			sent = true
-			n.counters.sent.Add(1)
-			n.counters.sentBytes.Add(int64(len(frame)) + 4)
 			quiet.Reset(idle)
 		case err := <-gone:
 			return sent, fmt.Errorf("the other side has ended: %w", err)

@@ -179,13 +179,14 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 	l := listen(t)
 	const delay = 20 * time.Millisecond
 	one := NewMesh(s.join(t, 1), l, Settings{
-		Membership: membership.Defaults(), Seeds: []membership.Member{{ID: 2, Address: two.address}},
+		Membership: membership.Defaults(),
 		Delays: map[cluster.NodeID]time.Duration{2: delay},
 	}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- one.Run(ctx) }()
 	until(t, "node 1 runs", func() bool { one.network.mu.Lock(); defer one.network.mu.Unlock(); return one.network.ctx.Err() == nil })
+	one.network.locate(2, two.address) // and node 2 does not know where node 1 listens
 	for i := range 3 {
 		sent := time.Now()
 		one.Gossip(2, wire.Gossip{Data: []byte{byte(i)}, Waited: time.Second})
@@ -198,6 +199,10 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 			t.Errorf("it took %v, and says that it has waited for %v beside the delay of %v", took, waited, delay)
 		}
 	}
+	two.Gossip(1, wire.Gossip{Data: []byte{9}})
+	if g := within(t, "an answer", one.Heard()); g.From != 2 || g.Data[0] != 9 {
+		t.Errorf("%+v", g)
+	}
 	for _, bad := range []wire.Gossip{{Waited: -time.Hour}, {Waited: time.Hour}, {Data: make([]byte, 1<<20)}} {
 		one.Gossip(2, bad)
 	}
@@ -206,6 +211,11 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	until(t, "node 2 has forgotten the connection", func() bool {
+		before := two.Counts().Dropped
+		two.Gossip(1, wire.Gossip{Data: []byte{9}})
+		return two.Counts().Dropped > before
+	})
 }
 
 func TestForgedSender(t *testing.T) {
