@@ -54,7 +54,7 @@ var layers = []struct {
 	{"demo", []string{"agent", "cluster", "hypervisor/emulated", "membership", "monitor", "overlay", "protocol", "transport"}, "it wires agents to emulated hosts, and has no command line"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
 	{"protocol/explorer", []string{"cluster", "overlay", "protocol", "protocol/protocoltest", "strategy"}, "what is explored is the protocol, and no world that simulates it"},
-	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
+	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "internal/spell", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input

@@ -1,11 +1,6 @@
 package report
 
-import (
-	"math"
-
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-)
+import "math"
 
 // tick is a labelled place on an axis.
 type tick struct {
@@ -29,71 +24,67 @@ func (s scale) along(x float64) float64 {
 	return (x - s.low) / (s.high - s.low)
 }
 
-// fit returns where an axis from start has to end so that no label, which
-// reaches so far beyond its tick, is cut off at the limit.
-func (s scale) fit(start, limit vg.Length, reach func(tick) vg.Length) vg.Length {
-	end := limit
+// fit returns how long an axis in so much room may be, so that no label, which
+// reaches so far beyond its tick, is cut off.
+func (s scale) fit(room float64, reach func(tick) float64) float64 {
+	length := room
 	for _, t := range s.ticks {
-		end = min(end, start+(limit-reach(t)-start)/vg.Length(s.along(t.value)))
+		if along := s.along(t.value); along > 0 {
+			length = min(length, (room-reach(t))/along)
+		}
 	}
-	return end
+	return length
 }
 
-// axes are the part of a canvas where the data go, and the scales along its
+// axes are the part of a picture where the data go, and the scales along its
 // bottom and its left side.
 type axes struct {
-	draw.Canvas
+	box
 	x, y scale
 }
 
-// How far text stays away.
-var (
-	besideAxis = pixels(9)
-	belowAxis  = pixels(5.5)
-	belowTicks = pixels(6)
+// How large the text of axes is, and how far it stays away.
+const (
+	axisText   = 15
+	axisLine   = 17.25 // from one line of text to the next
+	besideAxis = 9
+	belowAxis  = 5.5
+	belowTicks = 6
 )
 
-func axisText() draw.TextStyle { return style(15, false, faded) }
-
-// newAxes takes from a canvas what the labels need: a column to the left for
+// newAxes takes from the room what the labels need: a column to the left for
 // the ticks of y, and two lines below for those of x and its label.
-func newAxes(c draw.Canvas, x, y scale) axes {
-	text := axisText()
-	line := text.Height("0")
-	var widest vg.Length
+func newAxes(room box, x, y scale) axes {
+	widest := 0.0
 	for _, t := range y.ticks {
-		widest = max(widest, text.Width(t.label))
+		widest = max(widest, textWidth(t.label, axisText))
 	}
-	a := axes{draw.Crop(c, widest+besideAxis, 0, belowAxis+line+belowTicks+line, 0), x, y}
-	a.Max.X = x.fit(a.Min.X, a.Max.X, func(t tick) vg.Length { return text.Width(t.label) / 2 })
-	a.Max.Y = y.fit(a.Min.Y, a.Max.Y, func(tick) vg.Length { return line / 2 })
-	return a
+	room.left += widest + besideAxis
+	room.bottom -= belowAxis + axisLine + belowTicks + axisLine
+	room.right = room.left + x.fit(room.right-room.left, func(t tick) float64 { return textWidth(t.label, axisText) / 2 })
+	room.top = room.bottom - y.fit(room.bottom-room.top, func(tick) float64 { return axisLine / 2 })
+	return axes{room, x, y}
 }
 
 // at returns where the data have the point (x, y).
-func (a axes) at(x, y float64) vg.Point {
-	return vg.Point{X: a.X(a.x.along(x)), Y: a.Y(a.y.along(y))}
+func (a axes) at(x, y float64) point {
+	return point{a.left + (a.right-a.left)*a.x.along(x), a.bottom - (a.bottom-a.top)*a.y.along(y)}
 }
 
 // draw draws everything but the data.
-func (a axes) draw(label string) {
-	text := axisText()
-	descent := text.FontExtents().Descent
-	text.XAlign = draw.XCenter
-	y := a.Min.Y - belowAxis + descent
+func (a axes) draw(d *drawing, label string) {
+	text := plain.in(faded)
+	y := a.bottom + belowAxis + 0.9*axisText
 	for _, t := range a.x.ticks {
-		a.FillText(text, vg.Point{X: a.X(a.x.along(t.value)), Y: y}, t.label)
+		d.text(a.at(t.value, 0).x, y, axisText, text.from("middle"), t.label)
 	}
-	a.FillText(text, vg.Point{X: a.Center().X, Y: y - text.Height("0") - belowTicks}, label)
-	bottom := a.Min.Y - pixels(0.5)
-	a.StrokeLine2(draw.LineStyle{Color: faded, Width: pixels(1)}, a.Min.X, bottom, a.Max.X, bottom)
-
-	text.XAlign, text.YAlign = draw.XRight, draw.YCenter
+	d.text((a.left+a.right)/2, y+axisLine+belowTicks, axisText, text.from("middle"), label)
 	for _, t := range a.y.ticks {
-		y := a.Y(a.y.along(t.value))
-		a.FillText(text, vg.Point{X: a.Min.X - besideAxis, Y: y + descent}, t.label)
-		a.StrokeLine2(draw.LineStyle{Color: rule, Width: pixels(1)}, a.Min.X, y, a.Max.X, y)
+		y := a.bottom - (a.bottom-a.top)*a.y.along(t.value)
+		d.text(a.left-besideAxis, y+middle(axisText), axisText, text.from("end"), t.label)
+		d.rule(faint, point{a.left, y}, point{a.right, y})
 	}
+	d.rule(faded, point{a.left, a.bottom}, point{a.right, a.bottom})
 }
 
 // roundTicks are multiples of 1, 2 or 5 times a power of ten, about so many.

@@ -12,7 +12,7 @@ import (
 )
 
 // Chart is a picture of some runs, ready to be drawn: on a page by HTML, or to
-// a file by PNG. Its JSON is what the page has inlined.
+// a file by SVG. Its JSON is what the page has inlined.
 type Chart struct {
 	Name     string   `json:"name"` // for files and links, as in "violation-durations"
 	Kind     Kind     `json:"kind"`

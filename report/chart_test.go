@@ -3,10 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"image/png"
+	"encoding/xml"
+	"fmt"
+	"io"
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -323,40 +326,169 @@ func TestHTMLOfEdgeCases(t *testing.T) {
 	}
 }
 
-func TestPNG(t *testing.T) {
+func TestSVGIsTheSameAgain(t *testing.T) {
 	again := Charts(handmade())
 	for i, c := range Charts(handmade()) {
-		var first, second bytes.Buffer
-		if err := c.PNG(&first); err != nil {
-			t.Fatal(err)
-		}
-		if err := again[i].PNG(&second); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(first.Bytes(), second.Bytes()) {
+		if drawn(t, c) != drawn(t, again[i]) {
 			t.Errorf("%s: a second picture differs from the first", c.Name)
-		}
-		picture, err := png.Decode(&first)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if size := picture.Bounds().Size(); size.X != PNGWidth || size.Y != PNGHeight {
-			t.Errorf("%s is %v pixels", c.Name, size)
 		}
 	}
 }
 
-func TestPNGOfEdgeCases(t *testing.T) {
-	cases := edgeCases()
-	for _, name := range []string{"one host", "cut off", "no time at all", "a load of capacity"} {
-		runs, ok := cases[name]
-		if !ok {
-			t.Fatalf("no case %q", name)
-		}
+func drawn(t *testing.T, c Chart) string {
+	var picture strings.Builder
+	if err := c.SVG(&picture); err != nil {
+		t.Fatalf("%s: %v", c.Name, err)
+	}
+	return picture.String()
+}
+
+// Whatever the runs are, a picture is one that programs can read, nothing is
+// drawn outside of it, and all series have their names.
+func TestSVGStaysInThePicture(t *testing.T) {
+	for name, runs := range edgeCases() {
 		for _, c := range Charts(runs) {
-			if err := c.PNG(new(bytes.Buffer)); err != nil {
-				t.Errorf("%s: %v", name, err)
+			t.Run(name+"/"+c.Name, func(t *testing.T) {
+				var texts []string
+				for _, e := range elements(t, drawn(t, c)) {
+					if e.text != "" {
+						texts = append(texts, e.text)
+					}
+					for _, p := range e.corners(t) {
+						if !(p.x >= 0 && p.x <= PictureWidth && p.y >= 0 && p.y <= PictureHeight) {
+							t.Errorf("%v of %v is outside of the picture", p, e)
+						}
+					}
+				}
+				for _, s := range c.Series {
+					if !slices.Contains(texts, s.Name) {
+						t.Errorf("the picture does not name %q", s.Name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// A curve goes through its points, where the axes have them.
+func TestSVGShowsTheData(t *testing.T) {
+	for _, c := range Charts(handmade()) {
+		if c.Kind != Curves && c.Kind != Steps {
+			continue
+		}
+		d := newDrawing("")
+		a := newAxes(box{right: 1000, bottom: 500}, c.scaleX(), c.scaleY())
+		s := c.Series[0]
+		s.drawLine(d, a, c.Kind == Steps)
+		line := elements(t, d.end())[2].corners(t)
+		for i := range s.X {
+			if want := a.at(s.X[i], s.Y[i]); !slices.ContainsFunc(line, func(p point) bool { return math.Hypot(p.x-want.x, p.y-want.y) < 0.01 }) {
+				t.Fatalf("%s: (%v, %v) is not on the line", c.Name, s.X[i], s.Y[i])
+			}
+		}
+		for _, p := range line {
+			if !(p.x >= a.left-0.01 && p.x <= a.right+0.01 && p.y >= a.top-0.01 && p.y <= a.bottom+0.01) {
+				t.Fatalf("%s: %v is outside of the axes", c.Name, p)
 			}
 		}
 	}
+}
+
+// Names of strategies come from a file, and are text in a picture.
+func TestSVGEscapesNames(t *testing.T) {
+	const name = `<b>"mine" & yours`
+	chart := Chart{
+		Name: "times", Kind: Curves, Title: name, Subtitle: name, X: Axis{Label: name}, Y: Axis{Label: name},
+		Series: []Series{{Name: name, X: Points{0, 1}, Y: Points{0, 1}}},
+	}
+	found := 0
+	for _, e := range elements(t, drawn(t, chart)) {
+		if e.text == name {
+			found++
+		}
+	}
+	if found != 5 {
+		t.Errorf("%d texts of 5 are %s", found, name)
+	}
+}
+
+// element is one of the shapes and texts of a picture.
+type element struct {
+	name string
+	with map[string]string
+	text string
+}
+
+func elements(t *testing.T, picture string) []element {
+	var all []element
+	decoder := xml.NewDecoder(strings.NewReader(picture))
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, picture)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			e := element{name: token.Name.Local, with: map[string]string{}}
+			for _, a := range token.Attr {
+				e.with[a.Name.Local] = a.Value
+			}
+			all = append(all, e)
+		case xml.CharData:
+			if text := strings.TrimSpace(string(token)); text != "" {
+				all[len(all)-1].text = text
+			}
+		}
+	}
+}
+
+// corners returns points around an element.
+func (e element) corners(t *testing.T) []point {
+	at := func(key string) float64 {
+		x, err := strconv.ParseFloat(e.with[key], 64)
+		if err != nil {
+			t.Fatalf("%s of %v: %v", key, e, err)
+		}
+		return x
+	}
+	switch e.name {
+	case "rect":
+		return []point{{at("x"), at("y")}, {at("x") + at("width"), at("y") + at("height")}}
+	case "circle":
+		r := at("r")
+		return []point{{at("cx") - r, at("cy") - r}, {at("cx") + r, at("cy") + r}}
+	case "text":
+		size := at("font-size")
+		left := at("x") - textWidth(e.text, size)*map[string]float64{"middle": 0.5, "end": 1}[e.with["text-anchor"]]
+		return []point{{left, at("y") - size}, {left + textWidth(e.text, size), at("y")}}
+	case "path":
+		return pathPoints(t, e.with["d"])
+	}
+	return nil
+}
+
+var pathStep = regexp.MustCompile(`([MLHV])([^MLHV]*)`)
+
+func pathPoints(t *testing.T, path string) []point {
+	var at point
+	var all []point
+	for _, step := range pathStep.FindAllStringSubmatch(path, -1) {
+		var err error
+		switch step[1] {
+		case "H":
+			_, err = fmt.Sscan(step[2], &at.x)
+		case "V":
+			_, err = fmt.Sscan(step[2], &at.y)
+		default:
+			_, err = fmt.Sscan(step[2], &at.x, &at.y)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		all = append(all, at)
+	}
+	return all
 }

@@ -37,10 +37,10 @@ func TestLook(t *testing.T) {
 		}
 		for _, chart := range Charts(runs) {
 			var picture bytes.Buffer
-			if err := chart.PNG(&picture); err != nil {
+			if err := chart.SVG(&picture); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(filepath.Join(*look, name+"-"+chart.Name+".png"), picture.Bytes(), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(*look, name+"-"+chart.Name+".svg"), picture.Bytes(), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"github.com/dvms-project/dvms/trace"
 )
 
@@ -147,11 +144,11 @@ func (c Chart) extent() (width, height float64) {
 
 // mapScales are those of a map in so much room: a millisecond is as long one
 // way as the other.
-func (c Chart) mapScales(room vg.Rectangle) (x, y scale) {
+func (c Chart) mapScales(room box) (x, y scale) {
 	const beside = 1.12 // for dots at the margin, and for names
 	width, height := c.extent()
 	width, height = width*beside, height*beside
-	ratio := float64((room.Max.X - room.Min.X) / (room.Max.Y - room.Min.Y))
+	ratio := (room.right - room.left) / (room.bottom - room.top)
 	if width < height*ratio {
 		width = height * ratio
 	} else {
@@ -160,19 +157,23 @@ func (c Chart) mapScales(room vg.Rectangle) (x, y scale) {
 	return scale{low: -0.02 * width, high: width, ticks: roundTicks(0, width, 9)}, scale{low: -0.02 * height, high: height, ticks: roundTicks(0, height, 6)}
 }
 
-// drawPlaces draws a site's nodes, and its name beside the topmost.
-func (s Series) drawPlaces(a axes) {
-	top := 0
-	for i := range s.X {
-		if s.Y[i] > s.Y[top] {
-			top = i
+// drawPlaces draws the nodes of all sites, and then the name of each site beside
+// its topmost node, so that no node hides a name.
+func (c Chart) drawPlaces(d *drawing, a axes) {
+	const size = 16
+	tops := make([]point, len(c.Series))
+	for k, s := range c.Series {
+		for i := range s.X {
+			at := a.at(s.X[i], s.Y[i])
+			d.circle(s.ink(), at, 5)
+			if i == 0 || at.y < tops[k].y {
+				tops[k] = at
+			}
 		}
-		a.DrawGlyph(draw.GlyphStyle{Color: s.inkOf(), Radius: pixels(5), Shape: draw.CircleGlyph{}}, a.at(s.X[i], s.Y[i]))
 	}
-	name := style(16, false, ink)
-	name.YAlign = draw.YCenter
-	at := a.at(s.X[top], s.Y[top])
-	a.FillText(name, vg.Point{X: at.X + pixels(9), Y: at.Y}, s.Name)
+	for k, s := range c.Series {
+		d.text(tops[k].x+9, tops[k].y+middle(size), size, plain, s.Name)
+	}
 }
 
 // Map returns a picture of a chart of kind Places, for a page.

@@ -83,7 +83,7 @@ func TestAMapOfAnything(t *testing.T) {
 		if !ok {
 			continue
 		}
-		if err := chart.PNG(new(bytes.Buffer)); err != nil {
+		if err := chart.SVG(new(bytes.Buffer)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		var page bytes.Buffer

@@ -13,7 +13,7 @@
 //	err := comparison.WriteTable(os.Stdout)
 //	err = report.HTML(page, comparison, runs)
 //	for _, chart := range report.Charts(runs) {
-//		err = chart.PNG(picture)
+//		err = chart.SVG(picture)
 //	}
 //
 // What comes out depends on what goes in and on nothing else: not on the

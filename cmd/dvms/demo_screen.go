@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/dvms-project/dvms/demo"
 )
 
@@ -33,10 +31,8 @@ const (
 // show draws a view in place of the last one.
 func (s *screen) show(v demo.View) {
 	width, height := 100, 40
-	if file, ok := s.out.(*os.File); ok {
-		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
-			width, height = w, h
-		}
+	if w, h, ok := terminalSize(s.out); ok && w > 0 {
+		width, height = w, h
 	}
 	text := s.draw(v, height-1)
 	var out strings.Builder

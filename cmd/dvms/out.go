@@ -134,8 +134,8 @@ func (c contents) files() []string {
 
 // chartFiles are all the charts that there can be.
 var chartFiles = []string{
-	"violation-time.png", "violation-durations.png", "violation-time-so-far.png", "violated-hosts.png",
-	"load.png", "migrations.png", "partition-sizes.png", "coordinates.png",
+	"violation-time.svg", "violation-durations.svg", "violation-time-so-far.svg", "violated-hosts.svg",
+	"load.svg", "migrations.svg", "partition-sizes.svg", "coordinates.svg",
 }
 
 func traceName(strategy string, seed uint64) string {
@@ -224,7 +224,7 @@ func (d *outDir) writeReport(c report.Comparison, runs []*report.Collector, part
 		return "", err
 	}
 	for _, chart := range report.Charts(runs) {
-		if err := d.write(chart.Name+".png", chart.PNG); err != nil {
+		if err := d.write(chart.Name+".svg", chart.SVG); err != nil {
 			return "", err
 		}
 	}

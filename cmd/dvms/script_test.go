@@ -134,7 +134,7 @@ func TestChartFilesAreAll(t *testing.T) {
 	if code := run(t.Context(), []string{"simulate", "--hosts", "8", "--out", dir}, &stdout, &stderr); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
-	charts, err := filepath.Glob(filepath.Join(dir, "*.png"))
+	charts, err := filepath.Glob(filepath.Join(dir, "*.svg"))
 	if err != nil || len(charts) == 0 {
 		t.Fatalf("charts %q, %v", charts, err)
 	}
