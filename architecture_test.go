@@ -45,15 +45,16 @@ var layers = []struct {
 	{"internal/spell", nil, "it knows words, not clusters"},
 	{"internal/java", nil, "it repeats the Java library, not DVMS"},
 	{"experiment/injector", []string{"cluster", "internal/java"}, "a workload does not depend on who schedules it"},
-	{"hypervisor/emulated", []string{"cluster", "protocol", "sim"}, "a hypervisor does what it is told, whoever decides"},
+	{"hypervisor/emulated", []string{"cluster", "plan", "protocol", "sim"}, "a hypervisor does what it is told, whoever decides"},
 	{"wire", []string{"cluster", "plan", "protocol"}, "what is said does not depend on how it travels"},
 	{"membership", []string{"cluster"}, "who is there does not depend on what they do"},
 	{"transport", []string{"cluster", "membership", "protocol", "wire"}, "it carries what agents say, and decides nothing"},
-	{"agent", []string{"cluster", "monitor", "overlay", "plan", "protocol", "rule", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
-	{"demo", []string{"agent", "cluster", "hypervisor/emulated", "membership", "monitor", "protocol", "transport"}, "it wires agents to emulated hosts, and has no command line"},
+	{"agent", []string{"cluster", "monitor", "overlay", "protocol", "rule", "strategy", "wire"}, "it drives one node; its host and its peers are interfaces, and the simulator is another world"},
+	{"replay", []string{"agent", "cluster", "plan", "protocol", "sim", "trace"}, "it drives what agents have recorded by the simulator's clock"},
+	{"demo", []string{"agent", "cluster", "hypervisor/emulated", "membership", "monitor", "overlay", "protocol", "transport"}, "it wires agents to emulated hosts, and has no command line"},
 	{"protocol/protocoltest", []string{"cluster", "overlay", "plan", "protocol", "rule", "strategy"}, "tests of the protocol run without the simulator"},
 	{"protocol/explorer", []string{"cluster", "overlay", "protocol", "protocol/protocoltest", "strategy"}, "what is explored is the protocol, and no world that simulates it"},
-	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
+	{"experiment", []string{"cluster", "experiment/injector", "internal/settings", "internal/spell", "monitor", "overlay", "plan", "protocol", "report", "rule", "sim", "strategy", "trace"}, "it wires the simulated world, and has no command line"},
 }
 
 // pure are the packages of the decision code and the simulator. The same input

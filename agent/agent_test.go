@@ -15,22 +15,43 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/hypervisor/emulated"
 	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/wire"
 )
 
 const gib = 1 << 30
 
 // exchange carries messages between agents in memory, a millisecond each.
-type exchange map[cluster.NodeID]chan protocol.Message
+type exchange map[cluster.NodeID]*box
+
+// box is what waits for an agent.
+type box struct {
+	messages chan protocol.Message
+	gossip   chan wire.Gossip
+}
+
+func newExchange(nodes int) exchange {
+	e := exchange{}
+	for i := range nodes {
+		e[cluster.NodeID(i+1)] = &box{make(chan protocol.Message, 100), make(chan wire.Gossip, 100)}
+	}
+	return e
+}
+
+// hold, unless nil, is asked whether a message is to be kept back, and for how
+// long.
+type hold func(protocol.Message) time.Duration
 
 type port struct {
 	exchange exchange
 	id       cluster.NodeID
 	members  chan protocol.Input
+	hold     hold
 }
 
 func newPort(e exchange, id cluster.NodeID) port {
-	p := port{e, id, make(chan protocol.Input, len(e))}
+	p := port{exchange: e, id: id, members: make(chan protocol.Input, len(e))}
 	for other := range e {
 		if other != id {
 			p.members <- protocol.Up{Node: other}
@@ -40,15 +61,25 @@ func newPort(e exchange, id cluster.NodeID) port {
 }
 
 func (p port) Send(to cluster.NodeID, m protocol.Message) {
-	time.AfterFunc(time.Millisecond, func() {
+	takes := time.Millisecond
+	if p.hold != nil {
+		takes += p.hold(m)
+	}
+	time.AfterFunc(takes, func() {
 		select {
-		case p.exchange[to] <- m:
+		case p.exchange[to].messages <- m:
 		default: // it is full, or its agent is gone
 		}
 	})
 }
 
-func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id] }
+func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id].messages }
+
+func (p port) Gossip(to cluster.NodeID, g wire.Gossip) {
+	time.AfterFunc(time.Millisecond, func() { p.exchange[to].gossip <- wire.Gossip{From: p.id, Data: g.Data, Waited: g.Waited} })
+}
+
+func (p port) Heard() <-chan wire.Gossip { return p.exchange[p.id].gossip }
 
 // Members tells at once of all others.
 func (p port) Members() <-chan protocol.Input { return p.members }
@@ -69,19 +100,19 @@ type rack struct {
 // A VM has 1 vCPU and 1 GiB, and asks for all of its vCPU.
 func newRack(t *testing.T, vms ...int) *rack {
 	t.Helper()
-	return newRackWith(t, monitor.Defaults(), vms...)
+	return newRackWith(t, agent.Settings{Monitor: monitor.Defaults()}, vms...)
 }
 
-func newRackWith(t *testing.T, looks monitor.Settings, vms ...int) *rack {
+func newRackWith(t *testing.T, s agent.Settings, vms ...int) *rack {
 	t.Helper()
 	r := &rack{
 		centre: emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil),
 		last:   make([]agent.Status, len(vms)), kinds: map[string]int{},
 	}
-	net, members, next := exchange{}, []cluster.NodeID{}, cluster.VMID(0)
+	net, members, next := newExchange(len(vms)), []cluster.NodeID{}, cluster.VMID(0)
 	for i, n := range vms {
 		id := cluster.NodeID(i + 1)
-		members, net[id] = append(members, id), make(chan protocol.Message, 100)
+		members = append(members, id)
 		err := r.centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)})
 		for range n {
 			next++
@@ -96,9 +127,8 @@ func newRackWith(t *testing.T, looks monitor.Settings, vms ...int) *rack {
 	r.stop = stop
 	for i, id := range members {
 		log := &bytes.Buffer{}
-		a := agent.New(agent.Settings{
-			ID: id, Protocol: protocol.Defaults(), Monitor: looks, Seed: 1,
-		}, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
+		s.ID, s.Protocol, s.Seed = id, protocol.Defaults(), 1
+		a := agent.New(s, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.last[i] = h.Status
@@ -141,6 +171,13 @@ func (r *rack) booked() (ids []cluster.NodeID) {
 	return ids
 }
 
+// answer returns what the event of a node was answered with last.
+func (r *rack) answer(id cluster.NodeID) *agent.Answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last[id-1].Answer
+}
+
 // happened returns how often a kind of thing has.
 func (r *rack) happened(kind string) int {
 	r.mu.Lock()
@@ -176,7 +213,7 @@ func TestAgentsHeedTheMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := monitor.Defaults()
 		looks.Hold, looks.Cooldown = 4*time.Second, time.Minute
-		r := newRackWith(t, looks, 5, 1)
+		r := newRackWith(t, agent.Settings{Monitor: looks}, 5, 1)
 		time.Sleep(4500 * time.Millisecond)
 		if n := r.happened("began "); n != 0 {
 			t.Errorf("an overload of 4 s is no event yet, and there were %d", n)
@@ -263,6 +300,124 @@ func TestMigrationToAHostThatCrashesFails(t *testing.T) {
 	})
 }
 
+// The room that a host has promised is forgotten when its agent dies. A source
+// that hears of the promise afterwards is not let in.
+func TestHostLetsInWhoItsAgentExpects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		centre := emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil)
+		net := newExchange(2)
+		for id := cluster.NodeID(1); id <= 2; id++ {
+			if err := centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for vm := cluster.VMID(1); vm <= 5; vm++ {
+			if err := centre.AddVM(cluster.VM{ID: vm, VCPUs: 1, Demand: cluster.Of(cluster.Core, gib)}, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		promised := make(chan struct{}, 10)
+		tried := 0
+		run := func(id cluster.NodeID, starts uint32, p port, watch func(agent.Happening)) (*agent.Agent, context.CancelCauseFunc, chan error) {
+			ctx, end := context.WithCancelCause(t.Context())
+			a := agent.New(agent.Settings{ID: id, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Seed: 1, Starts: starts},
+				centre.Host(id), p, agent.WithWatch(watch))
+			ended := make(chan error, 1)
+			go func() { ended <- a.Run(ctx) }()
+			return a, end, ended
+		}
+		quiet := func(agent.Happening) {}
+		_, endOne, one := run(1, 1, newPort(net, 1), func(h agent.Happening) {
+			if h.Kind == "migrate" {
+				tried++
+			}
+		})
+		slow := newPort(net, 2)
+		slow.hold = func(m protocol.Message) time.Duration {
+			if _, ok := m.Body.(protocol.Admitted); ok && len(promised) == 0 {
+				promised <- struct{}{}
+				return 500 * time.Millisecond
+			}
+			return 0
+		}
+		_, kill, two := run(2, 1, slow, quiet)
+		<-promised
+		kill(agent.ErrCrash)
+		<-two
+		centre.Crash(2)
+		_, endTwo, again := run(2, 2, newPort(net, 2), quiet)
+		time.Sleep(900 * time.Millisecond) // the promise arrives meanwhile
+		if under, moved := centre.Migrating(); under+moved != 0 {
+			t.Errorf("%d VMs have moved to a host that has forgotten its promise, and %d are on their way", moved, under)
+		}
+		time.Sleep(20 * time.Second)
+		if _, moved := centre.Migrating(); moved != 1 {
+			t.Errorf("%d VMs have moved in the end, want 1", moved)
+		}
+		endOne(nil)
+		endTwo(nil)
+		<-one
+		<-again
+		if tried != 2 {
+			t.Errorf("%d migrations were tried, want the one that was refused and the one that came after", tried)
+		}
+	})
+}
+
+// A host that is to be emptied is, and VMs that are to run do, by the same
+// procedure as an overload.
+func TestAgentsDrainAndStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 3, 1, 1)
+		time.Sleep(2500 * time.Millisecond)
+		r.centre.Drain(1, true)
+		for vm := cluster.VMID(101); vm <= 103; vm++ {
+			if err := r.centre.Submit(cluster.VM{ID: vm, VCPUs: 1, Demand: cluster.Of(cluster.Core, gib)}, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		first, _ := r.centre.State(1)
+		second, _ := r.centre.State(2)
+		if len(first.VMs) != 0 || len(second.Waiting) != 0 || len(r.overloaded()) != 0 {
+			t.Errorf("host 1 has %d VMs, host 2 %d that wait; %v are overloaded", len(first.VMs), len(second.Waiting), r.overloaded())
+		}
+		if got := r.answer(1); got == nil || got.Event != "drain" || got.Outcome != "solved" {
+			t.Errorf("the answer to the drain is %+v", got)
+		}
+		if got := r.answer(2); got == nil || got.Event != "place" || got.Outcome != "solved" {
+			t.Errorf("the answer to who wants VMs to be started is %+v", got)
+		}
+		r.stop()
+		r.ended.Wait()
+		for i, log := range r.logs {
+			if _, err := agent.Replay(bytes.NewReader(log.Bytes()), nil); err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+		}
+	})
+}
+
+// A drain that can't be done is answered with the reasons, and nothing moves.
+func TestImpossibleDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRack(t, 3, 3)
+		r.centre.Drain(1, true)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		got := r.answer(1)
+		if got == nil || got.Event != "drain" || got.Outcome != "unsolvable" || !strings.HasPrefix(got.Reasons, "can't leave: v2") {
+			t.Errorf("the answer is %+v", got)
+		}
+		if _, moved := r.centre.Migrating(); moved != 0 {
+			t.Errorf("%d VMs have moved", moved)
+		}
+		r.stop()
+		r.ended.Wait()
+	})
+}
+
 func TestLogsReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRack(t, 6, 1, 4, 2)
@@ -272,14 +427,19 @@ func TestLogsReplay(t *testing.T) {
 		sends := 0
 		for i, log := range r.logs {
 			text := log.String()
-			replayed, err := agent.Replay(strings.NewReader(text), nil)
+			replayed, err := agent.Replay(strings.NewReader(text), func(s *agent.Step) {
+				for _, out := range s.Out {
+					if _, ok := out.(protocol.Send); ok {
+						sends++
+					}
+				}
+			})
 			if err != nil {
 				t.Errorf("agent %d: %v", i+1, err)
 			}
-			if lines := strings.Count(text, "\n"); replayed.Steps != lines-1 || replayed.Cut {
-				t.Errorf("agent %d: %d steps of %d lines, cut: %v", i+1, replayed.Steps, lines, replayed.Cut)
+			if lines := strings.Count(text, "\n"); replayed.Steps != lines-2 || replayed.Cut || replayed.End != "left" {
+				t.Errorf("agent %d: %d steps of %d lines, cut: %v, end: %q", i+1, replayed.Steps, lines, replayed.Cut, replayed.End)
 			}
-			sends += replayed.Sends
 		}
 		if sends == 0 {
 			t.Error("nobody has sent anything")
@@ -296,10 +456,55 @@ func TestLogsReplay(t *testing.T) {
 	})
 }
 
+// Agents that find their neighbours by a spiral repair overloads as well, and
+// what their overlays were given and asked for replays, too.
+func TestSpiralsReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gossip := overlay.SpiralDefaults()
+		gossip.Gossip = time.Second
+		r := newRackWith(t, agent.Settings{Monitor: monitor.Defaults(), Spiral: &gossip}, 6, 1, 4, 2, 1, 3)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if ids := r.overloaded(); len(ids) > 0 {
+			t.Errorf("hosts %v are overloaded still", ids)
+		}
+		r.stop()
+		r.ended.Wait()
+		text := ""
+		ticks, heard := 0, 0
+		for i, log := range r.logs {
+			text = log.String()
+			_, err := agent.Replay(strings.NewReader(text), func(s *agent.Step) {
+				if s.Tick {
+					ticks++
+				}
+				if s.Heard != nil {
+					heard++
+				}
+			})
+			if err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+		}
+		if ticks < 6*40 || heard < ticks {
+			t.Errorf("%d ticks, and %d packets heard", ticks, heard)
+		}
+		var diverged *agent.DivergedError
+		forged := strings.Replace(text, `"Seed":1`, `"Seed":2`, 1)
+		if _, err := agent.Replay(strings.NewReader(forged), nil); !errors.As(err, &diverged) || !strings.Contains(err.Error(), "packets") {
+			t.Errorf("a log of other packets: %v", err)
+		}
+		ring := strings.Replace(text, `"Spiral":{`, `"Other":{`, 1)
+		if _, err := agent.Replay(strings.NewReader(ring), nil); err == nil || errors.As(err, &diverged) {
+			t.Errorf("a log with ticks, and without a spiral: %v", err)
+		}
+	})
+}
+
 func TestReplayRefusesOtherFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "not JSON": "x\n", "another schema": `{"schema":"other"}` + "\n",
-		"no settings": `{"schema":"dvms-agent-log/1","settings":{}}` + "\n",
+		"no settings": `{"schema":"dvms-agent-log/2","settings":{}}` + "\n",
 	} {
 		if _, err := agent.Replay(strings.NewReader(text), nil); err == nil || !strings.HasPrefix(err.Error(), "line 1: ") {
 			t.Errorf("%s: %v", name, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/trace"
@@ -14,27 +15,36 @@ import (
 // do carries out what a machine asks for.
 func (w *world) do(node int, outputs []protocol.Output) {
 	now := w.now()
+	w.count(outputs)
 	for _, out := range outputs {
 		switch out := out.(type) {
 		case protocol.Send:
-			w.messages++
-			w.bytes += sizeOf(out.Message)
-			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
+			for _, at := range w.arrivals(node, int(out.To)) {
+				w.deliver(int(out.To), protocol.Received{Message: out.Message}, at)
+			}
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
-			w.migrate(node, out)
+			if out.Kind == plan.Run {
+				w.launch(node, out)
+			} else {
+				w.migrate(node, out)
+			}
 		case protocol.SetTimer:
 			w.setTimer(node, out.Timer, out.At)
-		case protocol.Began:
-			w.partitions[out.Partition] = &procedure{began: now, kind: out.Kind}
+		case protocol.Began: // see count
+			w.operator.raise(node, out.Kind, now)
 		case protocol.Noted:
 			w.noted(now, out)
-		case protocol.Answered: // who raised the event is told; nobody waits for it here
+		case protocol.Answered:
+			w.answered(node, out)
 		case protocol.Applying:
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
 		case protocol.Ended:
+			if w.checker != nil {
+				w.checker.ended(out)
+			}
 			w.ended(now, out)
 		default:
 			panic(fmt.Sprintf("experiment: unknown output %T", out))
@@ -67,6 +77,9 @@ func (w *world) procedure(id protocol.PartitionID) *procedure {
 func (w *world) solve(node int, s protocol.Solve) {
 	set := w.spec.Scenario.Settings.Solver
 	now := w.now()
+	if s.Partition == (protocol.PartitionID{}) {
+		w.central.began = now
+	}
 	d := w.decide(s, set.Budget)
 	took := time.Duration(set.Fixed) + time.Duration(d.Steps)*time.Duration(set.Step)
 	w.sink.Record(trace.Solve{
@@ -101,16 +114,32 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		FromSite: w.geography.name(node), ToSite: w.geography.name(int(target)),
 		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
 	}
+	if w.checker != nil {
+		w.checker.migrates(node, m)
+	}
+	if w.refuses(node, m) {
+		w.recordMigration(*record)
+		w.deliver(node, protocol.Migrated{VM: m.VM}, now)
+		return
+	}
+	life := w.life(node)
 	err := w.sim.Migrate(vm, target, w.spec.Scenario.Settings.policy(), func(done sim.Migration) {
 		delete(w.moving, vm)
+		if w.checker != nil {
+			w.checker.migrated(m.VM)
+		}
 		w.expect(target, m.VM, false)
+		w.revive(vm)
 		if done.Err == nil {
 			record.Outcome = "done"
 			w.arrived(target, m.VM)
 		}
 		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration().Duration(), done.Bytes, done.Transfers-1, done.Downtime.Duration()
 		w.recordMigration(*record)
-		w.step(node, protocol.Migrated{VM: m.VM, OK: done.Err == nil})
+		if !w.isDown(node) && w.life(node) == life {
+			w.step(node, protocol.Migrated{VM: m.VM, OK: done.Err == nil})
+		}
+		w.flies(node, int(target), -1)
 	})
 	if err != nil {
 		w.recordMigration(*record)
@@ -118,7 +147,11 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		return
 	}
 	w.moving[vm] = record
+	w.flies(node, int(target), +1)
 	w.expect(target, m.VM, true)
+	if w.checker != nil {
+		w.checker.began(node, m)
+	}
 }
 
 // expect tells a host that a VM is on its way to it, or no longer is.
@@ -129,6 +162,8 @@ func (w *world) expect(target sim.HostID, vm cluster.VMID, coming bool) {
 		h.incoming = append(slices.Clone(h.incoming), vm)
 	} else {
 		h.incoming = slices.DeleteFunc(slices.Clone(h.incoming), func(v cluster.VMID) bool { return v == vm })
+		w.regather()
+		w.grant()
 	}
 }
 
@@ -204,6 +239,6 @@ func (w *world) recordPartition(now time.Duration, id protocol.PartitionID, p *p
 	w.sink.Record(trace.Partition{
 		At: p.began, Duration: now - p.began, ID: w.partitionName(id), Initiator: hostName(int(id.Initiator)),
 		Members: members, Sites: w.geography.spread(e.Members), Hops: e.Tally.Hops, Merges: e.Tally.Merges, Solves: e.Tally.Solves,
-		Kind: p.kinds(e), Reasons: e.Reasons, Outcome: outcome,
+		Kind: p.kinds(e), Reasons: e.Reasons, Outcome: outcome, Messages: p.sent.messages, Bytes: cluster.Bytes(p.sent.bytes),
 	})
 }

@@ -23,16 +23,18 @@ import (
 // Scenario is all that decides a run, but for the strategy and the seed, of
 // which it lists those to run.
 type Scenario struct {
-	Name       string   `yaml:"name"`
-	Hosts      Hosts    `yaml:"hosts"`
-	Sites      []Site   `yaml:"sites"` // in which the hosts stand, in this order; none for a single one
-	Links      []Link   `yaml:"links"` // between each two sites
-	VMs        VMs      `yaml:"vms"`
-	Workload   Workload `yaml:"workload"`
-	Strategies []string `yaml:"strategies"`
-	Seeds      []uint64 `yaml:"seeds"`
-	Duration   Duration `yaml:"duration"`
-	Settings   Settings `yaml:"settings"`
+	Name       string    `yaml:"name"`
+	Hosts      Hosts     `yaml:"hosts"`
+	Sites      []Site    `yaml:"sites"` // in which the hosts stand, in this order; none for a single one
+	Links      []Link    `yaml:"links"` // between each two sites
+	VMs        VMs       `yaml:"vms"`
+	Workload   Workload  `yaml:"workload"`
+	Requests   []Request `yaml:"requests"` // what operators ask for, and when
+	Strategies []string  `yaml:"strategies"`
+	Seeds      []uint64  `yaml:"seeds"`
+	Duration   Duration  `yaml:"duration"`
+	Faults     Faults    `yaml:"faults"` // none by default
+	Settings   Settings  `yaml:"settings"`
 
 	from *settings.File // nil if it was not read from a file
 }
@@ -182,6 +184,7 @@ func Default() Scenario {
 		Strategies: slices.Clone(Usual),
 		Seeds:      []uint64{23},
 		Duration:   Duration(law.Duration),
+		Faults:     defaultFaults(),
 		Settings: Settings{
 			Latency: Duration(time.Millisecond),
 			Sample:  Duration(10 * time.Second),
@@ -244,7 +247,7 @@ func (s *Scenario) WrongTraces(err error) error {
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
 	for _, part := range []func() error{
-		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateSettings,
+		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateFaults, s.validateRequests, s.validateSettings,
 	} {
 		if err := part(); err != nil {
 			return s.from.Locate(err)

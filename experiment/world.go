@@ -46,10 +46,15 @@ type world struct {
 	central    procedure                     // the run of a scheduler without partitions
 	moving     map[sim.VMID]*trace.Migration // those under way
 
+	operator  operator
 	geography *geography
 	gossip    gossip
-	messages  int
-	bytes     int // of these messages
+	sent      traffic
+	weather   *weather        // nil if nothing goes wrong
+	checker   *checker        // nil if nobody looks
+	frozen    bool            // loads change no more
+	silent    bool            // monitors raise no events any more
+	dates     []time.Duration // of a message's arrivals
 	changed   int
 	migrated  int
 }
@@ -77,11 +82,13 @@ type procedure struct {
 	applied time.Duration
 	plan    protocol.Applying
 	active  bool // a plan is being carried out
+	sent    traffic
 }
 
 // delivery is an input on its way to a node.
 type delivery struct {
 	node  int
+	life  uint32 // of the node, when it asked for the input; see weather
 	input protocol.Input
 }
 
@@ -127,8 +134,12 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	o, err := newOperator(spec, &p)
+	if err != nil {
+		return nil, err
+	}
 	w := &world{
-		spec: spec, monitor: s.Settings.monitor(), sink: sink,
+		operator: o, spec: spec, monitor: s.Settings.monitor(), sink: sink,
 		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
@@ -156,6 +167,10 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		w.decide = decide
 	}
 	w.gossip = newGossip(spec, nodes)
+	w.weather = newWeather(spec, len(nodes))
+	if spec.Check {
+		w.checker = newChecker(w, p.hosts)
+	}
 	w.machines, err = machines(spec, nodes, w.gossip.overlays)
 	return w, err
 }
@@ -198,7 +213,7 @@ func (w *world) furnish(nodes []cluster.Node, p population) error {
 			dirty = 0
 		}
 		_, err := w.sim.AddVM(sim.VMSpec{
-			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()),
+			Name: v.Name, Host: sim.HostID(p.hosts[i]), VCPUs: int(v.VCPUs), Memory: v.Demand.Memory(), Demand: sim.Speed(v.Demand.CPU()), Off: i >= s.VMs.Count, // they come later
 			DirtyRate: dirty, WorkingSet: working,
 			MigrationSpeed: sim.Bandwidth(p.speeds[i]),
 		})
@@ -255,7 +270,9 @@ func (w *world) start() {
 	}
 	w.at(0, (*sampleDue)(w), 0)
 	w.planChange()
+	w.planTasks()
 	w.startGossip()
+	w.startWeather()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
@@ -292,6 +309,9 @@ func (w *world) planChange() {
 // looked at when all are made: what is true within an instant lasts for none.
 func (c *changeDue) Handle(_ sim.Seconds, _ uint64) {
 	w := (*world)(c)
+	if w.frozen {
+		return
+	}
 	now := w.now()
 	w.changing = true
 	for more := true; more; {
@@ -306,6 +326,11 @@ func (c *changeDue) Handle(_ sim.Seconds, _ uint64) {
 		}
 	}
 	w.changing = false
+	w.lookAtTouched()
+}
+
+// lookAtTouched looks at the hosts that several changes of one instant have touched.
+func (w *world) lookAtTouched() {
 	for _, h := range w.touched {
 		w.hosts[h].touched = false
 		w.hostChanged(h)
@@ -332,7 +357,11 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	if !h.looking && repairs(w.spec.Strategy) && !h.monitor.Quiet(asked, h.capacity) {
+	w.grant()
+	if w.checker != nil {
+		w.checker.hostChanged(int(id))
+	}
+	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -344,23 +373,31 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	now := w.now()
 	id := sim.HostID(host)
 	h := &w.hosts[id]
+	if w.isDown(int(id)) {
+		h.looking = false
+		return
+	}
 	asked := cluster.Of(h.demand, w.sim.MemoryUsed(id))
 	verdict := h.monitor.Look(now, asked, h.capacity)
 	if usable, low := h.monitor.Usable(h.capacity), verdict == monitor.Underloaded; usable != h.usable || low != h.low {
 		h.usable, h.low, h.stale = usable, low, true
 	}
-	if h.monitor.Quiet(asked, h.capacity) {
+	if h.monitor.Quiet(asked, h.capacity) && w.asks(id) == 0 {
 		h.looking = false
 	} else {
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
 	}
-	switch verdict {
-	case monitor.Overloaded:
+	switch {
+	case w.silent:
+	case verdict == monitor.Overloaded:
 		w.step(int(id), protocol.Overloaded{})
-	case monitor.Underloaded:
+	case verdict == monitor.Underloaded:
 		w.step(int(id), protocol.Raised{Kind: protocol.Underload})
-	case monitor.Fine:
 	}
+	if w.checker != nil {
+		w.checker.looked(int(id), verdict == monitor.Overloaded)
+	}
+	w.raise(id)
 }
 
 // rests keeps the VMs where they are that have just come to a host.
@@ -394,6 +431,9 @@ func (w *world) step(node int, in protocol.Input) {
 		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
 	}
 	w.do(node, m.Step(now, in))
+	if w.checker != nil {
+		w.checker.stepped(node)
+	}
 }
 
 // local is what the hypervisor of a host says.
@@ -402,31 +442,40 @@ func (w *world) local(id sim.HostID) protocol.Local {
 	h := &w.hosts[id]
 	l := protocol.Local{Capacity: h.usable, VMs: make([]cluster.VM, len(hosted)), Incoming: h.incoming, Underloaded: h.low, Rules: w.rests(id)}
 	for i, vm := range hosted {
-		l.VMs[i] = w.vms[vm]
-		l.VMs[i].Demand[cluster.CPU] = int64(w.asked[vm])
+		l.VMs[i] = w.present(cluster.VMID(vm))
 	}
+	w.describe(id, &l)
 	return l
 }
 
 // deliver plans an input.
 func (w *world) deliver(node int, in protocol.Input, at time.Duration) {
-	w.at(at, (*inputDue)(w), w.inputs.put(delivery{node, in}))
+	w.at(at, (*inputDue)(w), w.inputs.put(delivery{node, w.life(node), in}))
 }
 
-// Handle gives a machine its input.
+// Handle gives a machine its input, unless it is down, or was since it asked for it.
 func (i *inputDue) Handle(_ sim.Seconds, number uint64) {
 	w := (*world)(i)
 	d := w.inputs.take(number)
-	w.step(d.node, d.input)
+	if m, ok := d.input.(protocol.Received); ok {
+		if w.reaches(int(m.Message.From), d.node) {
+			w.step(d.node, d.input)
+		}
+	} else if !w.isDown(d.node) && w.life(d.node) == d.life {
+		w.step(d.node, d.input)
+	}
 }
 
 func (w *world) setTimer(node int, t protocol.Timer, at time.Duration) {
-	w.at(at, (*timerFired)(w), uint64(node)<<8|uint64(t))
+	w.at(at, (*timerFired)(w), uint64(w.life(node))<<40|uint64(node)<<8|uint64(t))
 }
 
-// Handle fires a timer.
+// Handle fires a timer, unless its node is down, or was since it asked for it.
 func (t *timerFired) Handle(_ sim.Seconds, arg uint64) {
-	(*world)(t).step(int(arg>>8), protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
+	w := (*world)(t)
+	if node := int(uint32(arg >> 8)); !w.isDown(node) && w.life(node) == uint32(arg>>40) {
+		w.step(node, protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
+	}
 }
 
 // Handle records the load of the whole data centre.
@@ -458,7 +507,11 @@ func (w *world) finish(partial bool) {
 	now := w.now()
 	w.violations.cut(now)
 	w.finishProcedures(now)
+	w.finishRequests()
 	w.recordPlaces()
+	if w.weather != nil {
+		w.sink.Record(trace.Messages{Lost: w.weather.lost, Doubled: w.weather.doubled})
+	}
 	var asked, lost float64
 	for i := range w.vms {
 		d := w.sim.Delivered(sim.VMID(i))
@@ -473,7 +526,7 @@ func (w *world) finish(partial bool) {
 		share = lost / asked
 	}
 	w.sink.Record(trace.End{
-		At: now, Partial: partial, Messages: w.messages, Bytes: cluster.Bytes(w.bytes),
+		At: now, Partial: partial, Messages: w.sent.messages, Bytes: cluster.Bytes(w.sent.bytes),
 		Gossip: w.gossip.packets, GossipBytes: cluster.Bytes(w.gossip.bytes), Changes: w.changed, Events: w.sim.Events(),
 		VMSeconds: asked, LostShare: share, Violations: w.violations.recorded, Migrated: w.migrated,
 	})

@@ -44,6 +44,8 @@ type Overlay interface {
 	Learn(path Path)
 	// Size returns the number of live nodes.
 	Size() int
+	// IsUp reports whether a node is live, as far as the overlay was told.
+	IsUp(id cluster.NodeID) bool
 }
 
 // Path is what an overlay tells itself at the next node of a search. Only the

@@ -115,6 +115,9 @@ func NewSpiral(self cluster.NodeID, settings SpiralSettings, ring *Ring, seed ui
 // Size returns the number of live nodes.
 func (s *Spiral) Size() int { return s.ring.Size() }
 
+// IsUp reports whether a node is live.
+func (s *Spiral) IsUp(id cluster.NodeID) bool { return s.ring.IsUp(id) }
+
 // Coordinate returns where the node takes itself to be.
 func (s *Spiral) Coordinate() vivaldi.Coordinate { return s.place }
 

@@ -76,7 +76,7 @@ type Runner struct {
 
 // NewRunner prepares to carry out p, which must not be changed any more. At
 // most perNode actions that touch a node, as source or as target, run at a
-// time; 0 is no limit.
+// time; 0 is no limit. The start of a VM touches the node that it runs on.
 func NewRunner(p Plan, perNode int) *Runner {
 	r := &Runner{
 		plan: p, perNode: perNode,
@@ -93,7 +93,11 @@ func NewRunner(p Plan, perNode int) *Runner {
 		return n
 	}
 	for i, a := range p.Actions {
-		r.ends[i] = [2]int32{number(a.Source), number(a.Target)}
+		source := a.Source
+		if a.Kind == Run {
+			source = a.Target // where a VM has waited, its boot is no work
+		}
+		r.ends[i] = [2]int32{number(source), number(a.Target)}
 		r.waits[i] = int32(len(a.After))
 		for _, before := range a.After {
 			r.followers[before] = append(r.followers[before], int32(i))

@@ -19,6 +19,9 @@ func TestReadyAgreesWithALookAtAll(t *testing.T) {
 		s := plan.Schedule{PerNode: perNode}
 		for i := range 1 + rng.IntN(40) {
 			a := plan.Action{VM: cluster.VMID(i), Source: cluster.NodeID(rng.IntN(8)), Target: cluster.NodeID(rng.IntN(8))}
+			if rng.IntN(4) == 0 {
+				a.Kind = plan.Run
+			}
 			for before := range i {
 				if rng.IntN(12) == 0 {
 					a.After = append(a.After, before)
@@ -53,9 +56,9 @@ func look(r *plan.Runner, p plan.Plan, perNode int, timed bool, s plan.Schedule)
 	order := make([]int, len(p.Actions))
 	busy := map[cluster.NodeID]int{}
 	occupy := func(a plan.Action) {
-		busy[a.Source]++
-		if a.Target != a.Source {
-			busy[a.Target]++
+		busy[a.Target]++
+		if a.Target != a.Source && a.Kind != plan.Run { // a VM that waits is no work
+			busy[a.Source]++
 		}
 	}
 	for i := range order {
@@ -70,7 +73,7 @@ func look(r *plan.Runner, p plan.Plan, perNode int, timed bool, s plan.Schedule)
 	for _, i := range order {
 		a := p.Actions[i]
 		waits := slices.ContainsFunc(a.After, func(before int) bool { return r.State(before) != plan.Completed })
-		full := perNode > 0 && (busy[a.Source] >= perNode || busy[a.Target] >= perNode)
+		full := perNode > 0 && (a.Kind != plan.Run && busy[a.Source] >= perNode || busy[a.Target] >= perNode)
 		if r.State(i) == plan.Pending && !waits && !full {
 			ready = append(ready, i)
 			occupy(a)

@@ -74,8 +74,8 @@ type encoder struct {
 	now time.Duration
 }
 
-// backOff appends when the node raises which event again. What its VMs asked for
-// matters only for resources that were lacking.
+// backOff appends when the node raises which event again. What its VMs asked
+// for beyond what it had matters only for resources that were lacking.
 func (e *encoder) backOff(n *Node) {
 	e.b = append(e.b, byte(n.pending))
 	for _, w := range n.waits {

@@ -163,3 +163,25 @@ func TestALeadChangesNothingUnderAMigration(t *testing.T) {
 		t.Errorf("the order, doubled, after the lead, doubled: %+v, want nothing", out)
 	}
 }
+
+// What its leader said at an older epoch neither frees a member nor renews its
+// lease; testdata/late_release.txt shows what it would cost.
+func TestALateWordOfTheLeaderChangesNothing(t *testing.T) {
+	n := member(t)
+	n.Step(time.Second, received(4, 2, protocol.Release{Outcome: protocol.Aborted}))
+	if _, booked := n.Booked(); !booked {
+		t.Error("a release of an older epoch frees it")
+	}
+	lease := protocol.Defaults().Lease
+	n.Step(lease-time.Second, received(4, 2, protocol.Renew{}))
+	n.Step(lease, protocol.TimerFired{Timer: protocol.LeaseTimer})
+	if _, booked := n.Booked(); booked {
+		t.Error("a renewal of an older epoch holds it beyond its lease")
+	}
+	n = member(t)
+	n.Step(lease-time.Second, received(4, 3, protocol.Renew{}))
+	n.Step(lease, protocol.TimerFired{Timer: protocol.LeaseTimer})
+	if _, booked := n.Booked(); !booked {
+		t.Error("a renewal of its epoch does not")
+	}
+}

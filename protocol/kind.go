@@ -65,6 +65,11 @@ type Rule struct {
 	Always bool // throughout a plan, not at its end only
 }
 
+// saysAs reports whether two rules are the same but for their names.
+func (r Rule) saysAs(o Rule) bool {
+	return r.Kind == o.Kind && r.Max == o.Max && r.Always == o.Always && slices.Equal(r.VMs, o.VMs) && slices.Equal(r.Nodes, o.Nodes)
+}
+
 // Local is what a node knows of itself. It is not changed once it is given to
 // Observed.
 type Local struct {
@@ -114,6 +119,14 @@ func (n *Node) holding() (s Kinds) {
 		s |= l.unusual()
 	}
 	return s
+}
+
+// Holds returns the kinds of events that hold on a node of which this is said.
+func (l *Local) Holds() (s Kinds) {
+	if !l.usage().Within(l.Capacity) {
+		s = Of(Overload)
+	}
+	return s | l.unusual()
 }
 
 // unusual returns the kinds of events, but for an overload, that hold.

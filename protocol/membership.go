@@ -30,8 +30,24 @@ func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID, path o
 	return n.overlay.Next(root, last, excluded, path)
 }
 
-// live returns the number of nodes that may be alive.
-func (n *Node) live() int { return max(n.overlay.Size()-len(n.dead), 1) }
+// live returns the number of nodes that may be alive. A node that is gone counts
+// once, whether the driver has told this node, or the overlay, or both.
+func (n *Node) live() int {
+	live := n.overlay.Size()
+	for _, id := range n.dead {
+		if n.overlay.IsUp(id) {
+			live--
+		}
+	}
+	return max(live, 1)
+}
+
+// wanders reports whether an event has made more hops than two rounds of the live
+// nodes take. Few events get near to that, so that the dead are seldom counted.
+func (n *Node) wanders(e Event) bool {
+	atMost := func(live int) int { return 2*live + slack }
+	return e.Round > atMost(n.overlay.Size()-len(n.dead)) && e.Round > atMost(n.live())
+}
 
 // up takes the word that a node is there, for the first time or again.
 func (n *Node) up(id cluster.NodeID) {

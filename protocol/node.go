@@ -110,7 +110,7 @@ type Node struct {
 	pending   Kinds             // of the event raised here that has not ended yet
 	waits     [numKinds]wait    // after events that could not be solved
 	lacking   cluster.Resources // what all live nodes together lacked at the last one
-	lackingAt cluster.Resources // what the VMs here asked for then
+	lackingAt cluster.Resources // what the VMs here asked for then, less what the node had
 
 	departures []departure // of VMs that are to leave this node
 	arrivals   []arrival   // room promised to VMs that are to come
@@ -172,6 +172,15 @@ func (n *Node) Expects(vm cluster.VMID) bool {
 	return slices.ContainsFunc(n.arrivals, func(a arrival) bool { return a.vm == vm })
 }
 
+// Expected returns the VMs that the node expects.
+func (n *Node) Expected() []cluster.VMID {
+	var vms []cluster.VMID
+	for _, a := range n.arrivals {
+		vms = append(vms, a.vm)
+	}
+	return vms
+}
+
 // overloaded reports whether the VMs ask for more than the node has.
 func (n *Node) overloaded() bool { return !n.usage.Within(n.local.Capacity) }
 
@@ -203,22 +212,27 @@ func (n *Node) tellOthers(body Body) {
 	}
 }
 
-// observe takes what the hypervisor says of this node. A change of what its
-// VMs ask for makes an event that could not be solved worth another try.
+// observe takes what the hypervisor says of this node. A change of what its VMs
+// ask for, of its rules or of what is wanted of it makes an event that could not be
+// solved worth another try.
 func (n *Node) observe(local Local) {
 	usage := local.usage()
-	if (usage != n.usage || local.Capacity != n.local.Capacity || len(local.Rules) != len(n.local.Rules)) && n.helps(usage) {
+	l := &n.local
+	changed := usage != n.usage || local.Capacity != l.Capacity || !slices.EqualFunc(local.Rules, l.Rules, Rule.saysAs)
+	wanted := local.Draining != l.Draining || !slices.Equal(local.Waiting, l.Waiting) || !slices.Equal(local.Sleeping, l.Sleeping)
+	if wanted || changed && n.helps(usage.Minus(local.Capacity)) {
 		n.hurry()
 	}
 	n.local, n.usage = local, usage
 }
 
-// helps reports whether a change of what the VMs here ask for may make a solution
-// possible. If all live nodes together had too little, this node's VMs have to
-// ask for so much less; others may, too, and the back-off sees to that.
-func (n *Node) helps(usage cluster.Resources) bool {
+// helps reports whether what the VMs here ask for beyond what the node has, or
+// below it, may make a solution possible. If all live nodes together had too
+// little, it has to be so much less; others may have more room, too, and the
+// back-off sees to that.
+func (n *Node) helps(excess cluster.Resources) bool {
 	for k, lack := range n.lacking {
-		if lack > 0 && usage[k]+lack > n.lackingAt[k] {
+		if lack > 0 && excess[k]+lack > n.lackingAt[k] {
 			return false
 		}
 	}
@@ -230,16 +244,15 @@ func (n *Node) hurry() {
 	n.waits, n.lacking = [numKinds]wait{}, cluster.Resources{}
 }
 
-// backOff makes the node wait before it raises the events again that hold here:
+// backOff makes the node wait before it raises events of these kinds again:
 // twice as long each time, less a random part, so that nodes which gave up
 // together do not come back together. If nodes that would have helped were only
 // busy, the wait stays as short as the first. A node that waits already, and was
 // a member of another procedure that found nothing, does not wait longer for it.
-func (n *Node) backOff(now time.Duration, busy bool) {
-	holding := n.holding() &^ (Of(Underload) &^ n.pending)
+func (n *Node) backOff(now time.Duration, kinds Kinds, busy bool) {
 	for k := range numKinds {
 		w := &n.waits[k]
-		if !holding.Has(k) || now < w.until {
+		if !kinds.Has(k) || now < w.until {
 			continue
 		}
 		w.last = min(max(2*w.last, n.settings.BackoffMin), n.settings.BackoffMax)

@@ -196,7 +196,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	own := n.booked && b.id == m.Partition
 	n.overlay.Learn(e.Path)
 	switch {
-	case e.Round > 2*n.live()+slack:
+	case n.wanders(e):
 		// It wanders: its initiator is gone. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
@@ -536,21 +536,38 @@ func (n *Node) released(now time.Duration, m Message, r Release) {
 	}
 }
 
+// unserved returns the kinds of events that hold here; an underload only if this
+// node has raised it.
+func (n *Node) unserved() Kinds { return n.holding() &^ (Of(Underload) &^ n.pending) }
+
+// hopeless returns those that would find no solution either, now that this partition
+// has found none. Every answer leaves all members viable: where an overload can't
+// be repaired, nothing else can be done. But where a node can't be emptied, say,
+// an overload may well be repaired.
+func (n *Node) hopeless() Kinds {
+	if n.booking.kinds.Has(Overload) {
+		return n.unserved()
+	}
+	return n.unserved() & n.booking.kinds
+}
+
 // leave frees the node after its procedure has ended. If it found no solution,
-// every member with an event of its own would find none either: they wait.
+// members with an event that would find none either wait.
 func (n *Node) leave(now time.Duration, r Release) {
 	b := &n.booking
 	switch r.Outcome {
 	case Unsolvable:
-		n.backOff(now, r.Busy)
-		n.lacking, n.lackingAt = r.Lacking, n.usage
+		if kinds := n.hopeless(); kinds != 0 {
+			n.backOff(now, kinds, r.Busy)
+			n.lacking, n.lackingAt = r.Lacking, n.usage.Minus(n.local.Capacity)
+		}
 	case SolvedOutcome, Vanished:
 		n.hurry()
 	case Lost:
 		if b.phase == member && b.id.Initiator == n.id {
 			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 		}
-		n.backOff(now, true)
+		n.backOff(now, n.unserved(), true)
 	case Aborted, MergedAway:
 	}
 	if n.pending != 0 {

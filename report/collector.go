@@ -51,8 +51,17 @@ type Collector struct {
 	partitionMerges int
 	outcomes        map[string]int
 	toSolution      []time.Duration
+	partitionTimes  []time.Duration // of those that counted
+
+	partitionMessages []int // of those that are not open
+	partitionBytes    []int
+
+	requests []trace.Request
+	started  int // VMs
 
 	places []trace.Place
+
+	mishaps mishaps
 }
 
 // interval is a stretch of simulated time.
@@ -91,8 +100,18 @@ func (c *Collector) Record(r trace.Record) {
 		c.recordMigration(r)
 	case trace.Partition:
 		c.recordPartition(r)
+	case trace.Request:
+		c.reached(r.At + r.Duration)
+		c.requests = append(c.requests, r)
+	case trace.Start:
+		c.reached(r.At + r.Duration)
+		c.started += one(r.Outcome == "done")
 	case trace.Place:
 		c.places = append(c.places, r)
+	case trace.Fault:
+		c.mishaps.recordFault(r)
+	case trace.Messages:
+		c.mishaps.any, c.mishaps.Lost, c.mishaps.Doubled = true, r.Lost, r.Doubled
 	case trace.End:
 		c.end, c.ended = r, true
 		c.reached(r.At)
@@ -105,6 +124,7 @@ func (c *Collector) recordViolation(r trace.Violation) {
 	v := interval{r.At, r.Duration}
 	c.reached(v.end())
 	c.violations = append(c.violations, v)
+	c.mishaps.recordViolation(r.Host, v)
 	c.violation.open += one(r.Open)
 	c.violation.arrival += one(r.Arrival)
 	c.violation.memory += one(r.Resource == cluster.Memory)
@@ -162,6 +182,11 @@ func (c *Collector) recordPartition(r trace.Partition) {
 		c.sizes = append(c.sizes, len(r.Members))
 		c.partitionSites += r.Sites
 		c.partitionHops += r.Hops
+		c.partitionTimes = append(c.partitionTimes, r.Duration)
+	}
+	if r.Outcome != "open" {
+		c.partitionMessages = append(c.partitionMessages, r.Messages)
+		c.partitionBytes = append(c.partitionBytes, int(r.Bytes))
 	}
 	found, ok := c.solved[r.ID]
 	if ok && r.Outcome == "solved" && found >= r.At {
@@ -170,7 +195,7 @@ func (c *Collector) recordPartition(r trace.Partition) {
 	delete(c.solved, r.ID)
 }
 
-// counts reports whether a partition has its size, sites and hops counted. One
+// counts reports whether a partition has its size, sites, hops and duration counted. One
 // that was merged lives on in another, and one that is open is still growing.
 func counts(outcome string) bool { return outcome != "merged" && outcome != "open" }
 

@@ -100,6 +100,7 @@ func (c Comparison) Notes() []string {
 		}
 		notes = append(notes, note)
 	}
+	notes = append(notes, c.requestNotes()...)
 	if most > 1 {
 		notes = append(notes,
 			fmt.Sprintf("With up to %d seeds a strategy, counts and sums are means over its runs, and ± after a", most),

@@ -110,7 +110,7 @@ func (f fakeRun) records() []trace.Record {
 			}
 			middle = append(middle, trace.Partition{
 				At: at, Duration: m.At + m.Duration - at, ID: id, Initiator: v.Host, Members: members, Sites: 1 + rng.IntN(12)/11,
-				Hops: nodes - 1, Solves: 1, Outcome: outcome,
+				Hops: nodes - 1, Solves: 1, Outcome: outcome, Messages: 6, Bytes: 3000,
 			})
 		}
 	}
@@ -123,7 +123,7 @@ func (f fakeRun) records() []trace.Record {
 		return n
 	}
 	return append(records, trace.End{
-		At: f.length, Messages: 6 * count("partition"), Changes: 7608, Events: uint64(30 * f.hosts * 60), VMSeconds: 1e6,
+		At: f.length, Messages: 6 * count("partition"), Bytes: cluster.Bytes(3000 * count("partition")), Changes: 7608, Events: uint64(30 * f.hosts * 60), VMSeconds: 1e6,
 		LostShare: float64(f.violations) * f.mean * 0.05 / 1e6, Violations: count("violation"), Migrated: count("migration"),
 	})
 }

@@ -90,16 +90,16 @@ func handmade() []*Collector {
 		trace.Solve{At: 10 * second, Duration: second / 4, Node: "node2", Partition: "node1.1", Nodes: 2, Answer: "viable", Steps: 5, Moves: 1},
 		trace.Migration{At: 11 * second, Duration: second, VM: "vm-1", Bytes: cluster.GiB, Outcome: "done", Partition: "node1.1"},
 		trace.Reconfiguration{At: 11 * second, Duration: second, Partition: "node1.1", Nodes: 2, Migrations: 1, Outcome: "done"},
-		trace.Partition{At: 10 * second, Duration: 2 * second, ID: "node1.1", Members: []string{"node1", "node2"}, Sites: 1, Hops: 1, Solves: 1, Outcome: "solved"},
+		trace.Partition{At: 10 * second, Duration: 2 * second, ID: "node1.1", Members: []string{"node1", "node2"}, Sites: 1, Hops: 1, Solves: 1, Outcome: "solved", Messages: 4, Bytes: 1000},
 		trace.Violation{At: 10 * second, Duration: 2 * second, Host: "node1"},
 		trace.Solve{At: 15 * second, Duration: second / 4, Node: "node3", Partition: "node2.1", Nodes: 2, Answer: "infeasible", Steps: 9},
 		trace.Solve{At: 15*second + second/2, Duration: second / 4, Node: "node4", Partition: "node2.1", Nodes: 4, Answer: "viable", Steps: 7, Moves: 1},
 		trace.Migration{At: 16 * second, Duration: 3 * second, VM: "vm-2", Bytes: cluster.GiB, Outcome: "done", Partition: "node2.1"},
 		trace.Reconfiguration{At: 16 * second, Duration: 3 * second, Partition: "node2.1", Nodes: 4, Migrations: 1, Outcome: "done"},
-		trace.Partition{At: 15 * second, Duration: 4 * second, ID: "node2.1", Members: []string{"node2", "node3", "node4", "node1"}, Sites: 2, Hops: 4, Merges: 1, Solves: 2, Outcome: "solved"},
-		trace.Partition{At: 15 * second, Duration: second, ID: "node3.1", Members: []string{"node3"}, Sites: 1, Solves: 1, Outcome: "merged"},
+		trace.Partition{At: 15 * second, Duration: 4 * second, ID: "node2.1", Members: []string{"node2", "node3", "node4", "node1"}, Sites: 2, Hops: 4, Merges: 1, Solves: 2, Outcome: "solved", Messages: 6, Bytes: 2600},
+		trace.Partition{At: 15 * second, Duration: second, ID: "node3.1", Members: []string{"node3"}, Sites: 1, Solves: 1, Outcome: "merged", Messages: 2, Bytes: 300},
 		trace.Violation{At: 15 * second, Duration: 4 * second, Host: "node2"},
-		trace.End{At: 100 * second, Messages: 12, Changes: 9, Events: 70, VMSeconds: 2000, Violations: 2, Migrated: 2},
+		trace.End{At: 100 * second, Messages: 12, Bytes: 3900, Changes: 9, Events: 70, VMSeconds: 2000, Violations: 2, Migrated: 2},
 	)
 	return []*Collector{none, central, dvms}
 }

@@ -29,12 +29,15 @@ type Summary struct {
 	Computation     Computation     `json:"computation"`
 	Reconfiguration Reconfiguration `json:"reconfiguration"`
 	Migrations      Migrations      `json:"migrations"`
-	Partitions      *Partitions     `json:"partitions"` // nil for strategies without partitions
+	Partitions      *Partitions     `json:"partitions"`       // nil for strategies without partitions
+	Faults          *Faults         `json:"faults,omitempty"` // nil for runs without
+
+	Requests *Requests `json:"requests"` // nil if nobody asked for anything
 
 	EmptyHosts float64 `json:"empty_hosts_mean"` // without a VM, over the samples of the load
 
 	Messages     int    `json:"messages"`      // sent between nodes
-	MessageBytes int64  `json:"message_bytes"` // about, at least
+	MessageBytes int64  `json:"message_bytes"` // about, as agents would send them
 	Gossip       int    `json:"gossip"`        // messages that keep an overlay up, not counted above
 	GossipBytes  int64  `json:"gossip_bytes"`
 	Changes      int    `json:"changes"` // of load
@@ -98,9 +101,9 @@ type Migrations struct {
 	Open           int     `json:"open"` // at the end of the run
 }
 
-// Partitions are the iterative scheduling procedures of DVMS. Nodes, sites and
-// hops are of those that came to an end: not of those that were merged into
-// another, nor of those still open.
+// Partitions are the iterative scheduling procedures of DVMS. Nodes, sites,
+// hops and durations are of those that came to an end: not of those that were
+// merged into another, nor of those still open.
 type Partitions struct {
 	Count      int     `json:"count"` // all that an event began
 	MeanNodes  float64 `json:"mean_nodes"`
@@ -119,6 +122,20 @@ type Partitions struct {
 	// From the event to the plan that solves it, computation included and
 	// migrations not.
 	ToSolution Times `json:"time_to_solution"`
+	Duration   Times `json:"duration"` // from the event to the release of all nodes
+	// Messages, and the bytes of these, are of all partitions but those still open:
+	// what one sent before it was merged counts with it and not with the other.
+	Messages     Amounts `json:"messages"`
+	MessageBytes Amounts `json:"message_bytes"`
+}
+
+// Amounts are statistics of whole numbers.
+type Amounts struct {
+	Count int     `json:"count"`
+	Mean  float64 `json:"mean"`
+	P95   int     `json:"p95"`
+	Max   int     `json:"max"`
+	Total int     `json:"total"`
 }
 
 // Summary returns the figures of what was recorded so far.
@@ -147,6 +164,7 @@ func (c *Collector) Summary() Summary {
 			IntraSiteShare: ratio(c.migration.intraSite, len(c.migrations)),
 			Failed:         c.migration.failed, Open: c.migration.open,
 		},
+		Faults:     c.mishaps.summary(),
 		EmptyHosts: c.emptyHosts(),
 
 		Messages: c.end.Messages, MessageBytes: int64(c.end.Bytes),
@@ -154,6 +172,7 @@ func (c *Collector) Summary() Summary {
 		Changes: c.end.Changes,
 		Events:  c.end.Events,
 	}
+	s.Requests = c.requestSummary()
 	if c.hasPartitions() {
 		s.Partitions = c.partitionSummary()
 	}
@@ -169,8 +188,12 @@ func (c *Collector) emptyHosts() float64 {
 }
 
 func (c *Collector) partitionSummary() *Partitions {
-	p := &Partitions{
+	nodes := amounts(c.sizes)
+	return &Partitions{
 		Count:      c.partitions,
+		MeanNodes:  nodes.Mean,
+		P95Nodes:   nodes.P95,
+		MaxNodes:   nodes.Max,
 		MeanSites:  ratio(c.partitionSites, len(c.sizes)),
 		MeanHops:   ratio(c.partitionHops, len(c.sizes)),
 		Merges:     c.partitionMerges,
@@ -182,18 +205,9 @@ func (c *Collector) partitionSummary() *Partitions {
 		Lost:       c.outcomes["lost"],
 		Open:       c.outcomes["open"],
 		ToSolution: times(c.toSolution),
+		Duration:   times(c.partitionTimes),
+		Messages:   amounts(c.partitionMessages), MessageBytes: amounts(c.partitionBytes),
 	}
-	if len(c.sizes) > 0 {
-		sizes := slices.Sorted(slices.Values(c.sizes))
-		nodes := 0
-		for _, n := range sizes {
-			nodes += n
-		}
-		p.MeanNodes = ratio(nodes, len(sizes))
-		p.P95Nodes = sizes[rank95(len(sizes))]
-		p.MaxNodes = sizes[len(sizes)-1]
-	}
-	return p
 }
 
 // gossipRate is how many bytes a host sends each second to keep its overlay up.
@@ -247,6 +261,19 @@ func times(in []time.Duration) Times {
 		Max:   inSeconds(x[len(x)-1]),
 		Total: inSeconds(float64(total)),
 	}
+}
+
+// amounts does not depend on the order of its input.
+func amounts(in []int) Amounts {
+	if len(in) == 0 {
+		return Amounts{}
+	}
+	x := slices.Sorted(slices.Values(in))
+	total := 0
+	for _, v := range x {
+		total += v
+	}
+	return Amounts{Count: len(x), Mean: ratio(total, len(x)), P95: x[rank95(len(x))], Max: x[len(x)-1], Total: total}
 }
 
 // rank95 is the index, among n sorted values, of the smallest one that at

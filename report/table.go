@@ -43,8 +43,8 @@ type row struct {
 	Cells []string
 }
 
-func measures() []measure {
-	return []measure{
+func (c Comparison) measures() []measure {
+	rows := []measure{
 		count("violations", always, func(s Summary) int { return s.Violations.Count }),
 		meanSD("mean ± sd", always, violations),
 		p95("p95", always, violations),
@@ -52,6 +52,7 @@ func measures() []measure {
 		total("cumulated", always, violations),
 		count("still open at the end", always, func(s Summary) int { return s.Violations.Open }).below(),
 		count("begun by an arrival", always, func(s Summary) int { return s.Violations.Arrival }).below().ifAny(),
+		sum("while the host's agent was down", inTime, faulty, func(s Summary) float64 { return float64(s.Faults.Unattended) }).below().ifAny(),
 		count("of memory", always, func(s Summary) int { return s.Violations.Memory }).below().ifAny(),
 
 		count("VMs short of CPU", always, func(s Summary) int { return s.Starvation.VMs }),
@@ -77,7 +78,9 @@ func measures() []measure {
 		count("open at the end", schedules, func(s Summary) int { return s.Migrations.Open }).below().ifAny(),
 
 		sum("hosts without a VM, mean", asMean, always, func(s Summary) float64 { return s.EmptyHosts }).ifAny(),
-
+	}
+	rows = append(rows, c.requestMeasures()...)
+	return append(rows, []measure{
 		count("partitions", partitioned, func(s Summary) int { return s.Partitions.Count }),
 		sum("nodes, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanNodes }).below(),
 		count("nodes, p95", partitioned, func(s Summary) int { return s.Partitions.P95Nodes }).below(),
@@ -85,6 +88,13 @@ func measures() []measure {
 		sum("sites, mean", asMean, partitionedAcross, func(s Summary) float64 { return s.Partitions.MeanSites }).below(),
 		sum("hops, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.MeanHops }).below(),
 		meanSD("time to a plan, mean ± sd", partitioned, toSolution),
+		p95("time to a plan, p95", partitioned, toSolution),
+		meanSD("whole duration, mean ± sd", partitioned, lasting),
+		p95("whole duration, p95", partitioned, lasting),
+		sum("messages, mean", asMean, partitioned, func(s Summary) float64 { return s.Partitions.Messages.Mean }).below().ifAny(),
+		count("messages, p95", partitioned, func(s Summary) int { return s.Partitions.Messages.P95 }).below().ifAny(),
+		sum("message bytes, mean", inBytes, partitioned, func(s Summary) float64 { return s.Partitions.MessageBytes.Mean }).below().ifAny(),
+		sum("message bytes, p95", inBytes, partitioned, func(s Summary) float64 { return float64(s.Partitions.MessageBytes.P95) }).below().ifAny(),
 		count("solved", partitioned, func(s Summary) int { return s.Partitions.Solved }).below(),
 		count("vanished by themselves", partitioned, func(s Summary) int { return s.Partitions.Vanished }).below().ifAny(),
 		count("unsolvable", partitioned, func(s Summary) int { return s.Partitions.Unsolvable }).below().ifAny(),
@@ -94,13 +104,17 @@ func measures() []measure {
 		count("open at the end", partitioned, func(s Summary) int { return s.Partitions.Open }).below().ifAny(),
 
 		count("messages", schedules, func(s Summary) int { return s.Messages }),
-		sum("a procedure, mean", asMean, partitionedAcross, func(s Summary) float64 { return ratio(s.Messages, s.Partitions.Count) }).below(),
-		sum("bytes a procedure, mean", inUnits, partitionedAcross, func(s Summary) float64 { return ratio(int(s.MessageBytes), s.Partitions.Count) }).below().ifAny(),
+		sum("bytes of these", inBytes, schedules, func(s Summary) float64 { return float64(s.MessageBytes) }).below().ifAny(),
+		count("lost", faultsSchedules, func(s Summary) int { return s.Faults.Lost }).below().ifAny(),
+		count("arrived twice", faultsSchedules, func(s Summary) int { return s.Faults.Doubled }).below().ifAny(),
 		sum("gossip, bytes a host and second", asMean, gossips, Summary.gossipRate).below(),
+		count("crashes", faulty, func(s Summary) int { return s.Faults.HostCrashes + s.Faults.AgentCrashes }).ifAny(),
+		count("returns", faulty, func(s Summary) int { return s.Faults.Returns }).below().ifAny(),
+		count("cuts of the network", faulty, func(s Summary) int { return s.Faults.Cuts }).ifAny(),
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
 		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).below().ifAny(),
-	}
+	}...)
 }
 
 func violations(s Summary) Times      { return s.Violations.Times }
@@ -108,6 +122,7 @@ func computation(s Summary) Times     { return s.Computation.Times }
 func reconfiguration(s Summary) Times { return s.Reconfiguration.Times }
 func migrations(s Summary) Times      { return s.Migrations.Times }
 func toSolution(s Summary) Times      { return s.Partitions.ToSolution }
+func lasting(s Summary) Times         { return s.Partitions.Duration }
 
 // Whether a measure applies to a run.
 func always(Summary) bool        { return true }
@@ -116,6 +131,8 @@ func partitioned(s Summary) bool { return s.Partitions != nil }
 func timed(s Summary) bool       { return s.Wall > 0 }
 
 func gossips(s Summary) bool { return s.Gossip > 0 }
+
+func faultsSchedules(s Summary) bool { return faulty(s) && schedules(s) }
 
 // With one site there is nothing to say about sites.
 func migratesAcross(s Summary) bool    { return s.Sites > 1 && s.Migrations.Count > 0 }
@@ -190,7 +207,7 @@ func (c Comparison) rows() []row {
 	strategies := c.strategies()
 	var rows []row
 	headed := false // the last row that is not sub has something under it
-	for _, m := range measures() {
+	for _, m := range c.measures() {
 		figures := make([]figure, len(strategies))
 		applies, happened := false, false
 		for i, s := range strategies {
@@ -296,6 +313,9 @@ func (u unit) scale(figures []figure) (float64, string) {
 			if largest >= b.size {
 				return b.size, b.name
 			}
+		}
+		if largest > 0 && largest < 1<<19 {
+			return 1 << 10, " KiB"
 		}
 		return 1 << 20, " MiB"
 	case inPercent:

@@ -65,6 +65,9 @@ type Centralized struct {
 	round   int
 	started time.Duration // when this run started
 	reports []protocol.Report
+	kinds   protocol.Kinds   // of the events that the solver was asked about
+	several bool             // these are of more than one kind,
+	single  []protocol.Kinds // and it is asked about each kind alone if nothing comes of that
 	missing int
 	index   map[cluster.NodeID]int // of a host in hosts
 	runner  *plan.Runner
@@ -144,28 +147,64 @@ func (c *Centralized) polled(now time.Duration, p Polled) {
 	}
 }
 
-// solve calls the solver with the reports that came.
+// solve calls the solver with the reports that came, about all events that hold.
 func (c *Centralized) solve(now time.Duration) {
 	c.phase = solving
-	reports := slices.DeleteFunc(c.reports, func(r protocol.Report) bool {
+	c.reports = slices.DeleteFunc(c.reports, func(r protocol.Report) bool {
 		return r.Local.Capacity == cluster.Resources{}
 	})
-	c.reports = nil
-	if len(reports) == 0 {
+	if len(c.reports) == 0 {
 		c.rest(now)
 		return
 	}
-	c.out = append(c.out, protocol.Solve{Reports: reports})
+	var all protocol.Kinds
+	for _, r := range c.reports {
+		all |= r.Holds &^ protocol.Of(protocol.Underload)
+	}
+	c.single = c.single[:0]
+	for _, k := range urgency {
+		if all.Has(k) && all != protocol.Of(k) {
+			c.single = append(c.single, protocol.Of(k))
+		}
+	}
+	c.several = len(c.single) > 0
+	c.ask(all)
 }
 
+// urgency is the order in which events are looked at by themselves if they
+// can't all be dealt with at once.
+var urgency = []protocol.Kind{protocol.Overload, protocol.Drain, protocol.BrokenRule, protocol.Place}
+
+// ask asks the solver for a placement that deals with events of some kinds.
+func (c *Centralized) ask(kinds protocol.Kinds) {
+	c.kinds = kinds
+	c.out = append(c.out, protocol.Solve{Reports: c.reports, Kinds: kinds})
+}
+
+// solved carries the plan out, if there is one. If not all events can be dealt
+// with at once, those of each kind are tried without the others, until one leads
+// to a plan: what can't be done is no obstacle to what can.
 func (c *Centralized) solved(now time.Duration, s protocol.Solved) {
-	if !s.Found || len(s.Plan.Actions) == 0 {
-		c.rest(now)
+	if s.Found && len(s.Plan.Actions) > 0 {
+		c.apply(now, s.Plan)
 		return
 	}
-	c.phase = applying
-	c.runner = plan.NewRunner(s.Plan, c.settings.Concurrent)
-	c.out = append(c.out, protocol.Applying{Nodes: len(c.hosts), Migrations: len(s.Plan.Actions)})
+	if !s.Found && !c.several {
+		c.out = append(c.out, protocol.Answered{Kinds: c.kinds, Outcome: protocol.Unsolvable, Reasons: s.Reasons})
+	}
+	if s.Found && c.several || len(c.single) == 0 {
+		c.rest(now) // all is as it should be, or nothing more can be tried
+		return
+	}
+	kinds := c.single[0]
+	c.several, c.single = false, c.single[1:]
+	c.ask(kinds)
+}
+
+func (c *Centralized) apply(now time.Duration, p plan.Plan) {
+	c.phase, c.reports = applying, nil
+	c.runner = plan.NewRunner(p, c.settings.Concurrent)
+	c.out = append(c.out, protocol.Applying{Nodes: len(c.hosts), Migrations: len(p.Actions)})
 	c.dispatch(now)
 }
 
@@ -174,7 +213,7 @@ func (c *Centralized) dispatch(now time.Duration) {
 	for _, i := range c.runner.Ready() {
 		c.runner.Started(i)
 		a := c.runner.Plan().Actions[i]
-		c.send(a.Source, protocol.Order{Action: i, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
+		c.send(a.Source, protocol.Order{Action: i, Kind: a.Kind, VM: a.VM, Target: a.Target, Bypass: a.Bypass})
 	}
 	if !c.runner.Finished() {
 		return
@@ -183,7 +222,7 @@ func (c *Centralized) dispatch(now time.Duration) {
 	if c.runner.Outcome().Succeeded() {
 		outcome = protocol.SolvedOutcome
 	}
-	c.out = append(c.out, protocol.Ended{Outcome: outcome})
+	c.out = append(c.out, protocol.Ended{Outcome: outcome}, protocol.Answered{Kinds: c.kinds, Outcome: outcome})
 	c.rest(now)
 }
 
@@ -201,7 +240,7 @@ func (c *Centralized) done(now time.Duration, d protocol.Done) {
 
 // rest waits for the next period.
 func (c *Centralized) rest(now time.Duration) {
-	c.phase, c.runner = idle, nil
+	c.phase, c.runner, c.reports = idle, nil, nil
 	next := max(c.started+c.settings.Period, now)
 	c.out = append(c.out, protocol.SetTimer{Timer: PeriodTimer, At: next})
 }
@@ -249,10 +288,10 @@ func (w *Worker) send(to cluster.NodeID, body protocol.Body) {
 func (w *Worker) receive(m protocol.Message) {
 	switch body := m.Body.(type) {
 	case Poll:
-		w.send(m.From, Polled{Round: body.Round, Report: protocol.Report{Node: w.id, Local: w.local}})
+		w.send(m.From, Polled{Round: body.Round, Report: protocol.Report{Node: w.id, Local: w.local, Holds: w.local.Holds()}})
 	case protocol.Order:
 		w.orders = append(w.orders, order{body.VM, body.Action, m.From})
-		w.out = append(w.out, protocol.Migrate{VM: body.VM, Target: body.Target, Bypass: body.Bypass})
+		w.out = append(w.out, protocol.Migrate{Kind: body.Kind, VM: body.VM, Target: body.Target, Bypass: body.Bypass})
 	}
 }
 

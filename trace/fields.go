@@ -109,6 +109,8 @@ func (r *Partition) walk(f fields) {
 	f.text("outcome", &r.Outcome)
 	f.text("kind", &r.Kind)
 	f.text("reasons", &r.Reasons)
+	f.count("messages", &r.Messages)
+	f.bytes("message_bytes", &r.Bytes)
 }
 
 func (r *Step) walk(f fields) {
@@ -118,6 +120,38 @@ func (r *Step) walk(f fields) {
 	f.text("what", &r.What)
 	f.count("members", &r.Members)
 	f.text("other", &r.Other)
+}
+
+func (r *Request) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("request", &r.Request)
+	f.text("kind", &r.Kind)
+	f.text("node", &r.Node)
+	f.count("vms", &r.VMs)
+	f.count("answers", &r.Answers)
+	f.text("outcome", &r.Outcome)
+	f.text("reasons", &r.Reasons)
+}
+
+func (r *Answer) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("node", &r.Node)
+	f.text("kind", &r.Kind)
+	f.text("partition", &r.Partition)
+	f.text("outcome", &r.Outcome)
+	f.text("reasons", &r.Reasons)
+}
+
+func (r *Start) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.seconds("duration_s", &r.Duration)
+	f.text("vm", &r.VM)
+	f.text("node", &r.Node)
+	f.text("on", &r.On)
+	f.text("outcome", &r.Outcome)
+	f.text("partition", &r.Partition)
 }
 
 func (r *Starved) walk(f fields) {
@@ -133,6 +167,18 @@ func (r *Place) walk(f fields) {
 	f.amounts("vector_us", &r.Vector)
 	f.amount("height_us", &r.Height)
 	f.amount("error", &r.Error)
+}
+
+func (r *Fault) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.text("what", &r.What)
+	f.text("host", &r.Host)
+	f.count("hosts", &r.Hosts)
+}
+
+func (r *Messages) walk(f fields) {
+	f.count("lost", &r.Lost)
+	f.count("doubled", &r.Doubled)
 }
 
 func (r *End) walk(f fields) {

@@ -186,8 +186,13 @@ var recordReaders = map[string]func(fields) Record{
 	Reconfiguration{}.Type(): read[Reconfiguration],
 	Partition{}.Type():       read[Partition],
 	Step{}.Type():            read[Step],
+	Request{}.Type():         read[Request],
+	Answer{}.Type():          read[Answer],
+	Start{}.Type():           read[Start],
 	Starved{}.Type():         read[Starved],
 	Place{}.Type():           read[Place],
+	Fault{}.Type():           read[Fault],
+	Messages{}.Type():        read[Messages],
 	End{}.Type():             read[End],
 }
 

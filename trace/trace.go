@@ -40,7 +40,7 @@ type Header struct {
 	Seed     uint64        //
 	Hosts    int           //
 	Sites    int           // on which the hosts stand
-	VMs      int           //
+	VMs      int           // those that come later included
 	Duration time.Duration // how long the run was meant to last
 }
 
@@ -125,6 +125,10 @@ type Partition struct {
 	Kind      string // of its event: overload, underload, drain, place or rule
 	Reasons   string // for unsolvable: what the solver said last
 	Outcome   string // solved, vanished, unsolvable, aborted, merged, lost, or open
+	// Messages that named this partition until it ended: those that a partition
+	// was sent before it was merged are its own.
+	Messages int
+	Bytes    cluster.Bytes // of these messages
 }
 
 // Step is something that happened to a node in a procedure, or to all of it.
@@ -139,6 +143,44 @@ type Step struct {
 	What    string
 	Members int    // of the partition, with the node
 	Other   string // for took-in
+}
+
+// Request is something that an operator asked of a node, from then until it was
+// done, taken back, or the run ended. A request of several hosts has a record
+// for each.
+type Request struct {
+	At       time.Duration // when it was asked
+	Duration time.Duration // until all of it was so
+	Request  string        // as the operator would call it: "drain node0..node5 (600s)"
+	Kind     string        // drain, place or rule
+	Node     string        // who was asked; empty for a rule, which all are
+	VMs      int           // that are to leave, to run, or of which the rule speaks
+	Answers  int           // that were given so far
+	Outcome  string        // done, withdrawn, or open when the run ended first
+	Reasons  string        // unless it is done: what the last answer said stood in the way
+}
+
+// Answer is what a node is told that raised an event on behalf of an operator,
+// when its procedure has ended. An event that could not be solved is raised again.
+type Answer struct {
+	At        time.Duration // when the event was raised
+	Duration  time.Duration // until the answer
+	Node      string        // who is told
+	Kind      string        // drain, place or rule
+	Partition string        // that ended; empty if there are none
+	Outcome   string        // solved, vanished, unsolvable, aborted, merged or lost
+	Reasons   string        // for unsolvable: which VMs can't leave, for instance, and why
+}
+
+// Start is the start of a VM that waited for it.
+type Start struct {
+	At        time.Duration // when its boot began
+	Duration  time.Duration
+	VM        string
+	Node      string // where it waited
+	On        string // where it runs from now on
+	Outcome   string // done, failed, or open when the run ended first
+	Partition string // on whose behalf; empty if there are no partitions
 }
 
 // Starved sums up the run of a VM that at some time did not get the CPU that
@@ -160,12 +202,29 @@ type Place struct {
 	Error  float64 // share by which it takes its predictions to be off
 }
 
+// Fault is something that goes wrong, or is put right again.
+type Fault struct {
+	At time.Duration
+	// What is host-crash, agent-crash, host-return, agent-return, cut (the
+	// network falls into two parts) or healed (it is whole again).
+	What  string
+	Host  string // empty for cuts
+	Hosts int    // that it concerns; for a cut, those on the far side
+}
+
+// Messages sums up what went wrong with messages between nodes, gossip
+// included, in a run with faults.
+type Messages struct {
+	Lost    int // by chance, by cuts, or because their receiver was down
+	Doubled int
+}
+
 // End closes a trace. A trace without it was cut off.
 type End struct {
 	At          time.Duration // simulated time reached
 	Partial     bool          // the run was interrupted
 	Messages    int           // sent between nodes, gossip not counted
-	Bytes       cluster.Bytes // of these messages
+	Bytes       cluster.Bytes // of these messages, about as agents would send them
 	Gossip      int           // messages by which an overlay keeps itself up
 	GossipBytes cluster.Bytes // of these
 	Changes     int           // changes of load injected
@@ -201,10 +260,25 @@ func (Partition) Type() string { return "partition" }
 func (Step) Type() string { return "step" }
 
 // Type names the record in its line.
+func (Request) Type() string { return "request" }
+
+// Type names the record in its line.
+func (Answer) Type() string { return "answer" }
+
+// Type names the record in its line.
+func (Start) Type() string { return "start" }
+
+// Type names the record in its line.
 func (Starved) Type() string { return "starved" }
 
 // Type names the record in its line.
 func (Place) Type() string { return "place" }
+
+// Type names the record in its line.
+func (Fault) Type() string { return "fault" }
+
+// Type names the record in its line.
+func (Messages) Type() string { return "messages" }
 
 // Type names the record in its line.
 func (End) Type() string { return "end" }

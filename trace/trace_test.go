@@ -37,11 +37,23 @@ var example = []trace.Record{
 	trace.Partition{
 		At: 12 * time.Second, Duration: 10*time.Second + 1, ID: "node1.1", Initiator: "node1",
 		Members: []string{"node1", "node2", "node3"}, Sites: 2, Hops: 2, Merges: 0, Solves: 2, Outcome: "solved", Kind: "overload",
+		Messages: 31, Bytes: 9000,
 	},
 	trace.Step{At: 12 * time.Second, Partition: "node1.1", Node: "node2", What: "joined", Members: 2},
 	trace.Violation{At: 12 * time.Second, Duration: 10*time.Second + 1, Host: "node1", Resource: cluster.CPU, Lost: 400},
+	trace.Answer{
+		At: 601 * time.Second, Duration: 20 * time.Millisecond, Node: "node2", Kind: "drain", Partition: "node2.1",
+		Outcome: "unsolvable", Reasons: "can't leave: vm-3 (3 nodes without enough memory)",
+	},
+	trace.Request{
+		At: 10 * time.Minute, Duration: 83*time.Second + time.Second/2, Request: "drain node2..node3 (600s)", Kind: "drain",
+		Node: "node2", VMs: 9, Answers: 2, Outcome: "done",
+	},
+	trace.Start{At: 12 * time.Minute, Duration: 11 * time.Second, VM: "batch-0", Node: "node1", On: "node4", Outcome: "done", Partition: "node1.2"},
 	trace.Starved{VM: "vm-9", Duration: 10 * time.Second, Asked: 900.5, Lost: 1.25},
 	trace.Place{Node: "node1", Site: "rennes", Vector: []float64{-1200.5, 340}, Height: 95.5, Error: 0.02},
+	trace.Fault{At: 90 * time.Second, What: "host-crash", Host: "node3", Hosts: 1},
+	trace.Messages{Lost: 12, Doubled: 3},
 	trace.End{At: 30 * time.Minute, Messages: 17, Bytes: 2048, Gossip: 40, GossipBytes: 4000, Changes: 120, Events: 1234, VMSeconds: 36_000, LostShare: 0.0001, Violations: 1, Migrated: 1},
 }
 
@@ -50,11 +62,16 @@ const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0"
 {"type":"solve","t":12.345,"duration_s":0.00025,"node":"node2","partition":"node1.1","nodes":2,"vms":21,"answer":"infeasible","steps":77,"moves":0,"bytes":0,"reasons":"cpu=77"}
 {"type":"migration","t":13,"duration_s":9.000000001,"vm":"vm-7","from":"node1","to":"node3","from_site":"rennes","to_site":"nantes","bytes":1073741824,"rounds":3,"downtime_s":0.03,"outcome":"done","partition":"node1.1","reason":"node1 overloaded"}
 {"type":"reconfiguration","t":13,"duration_s":9.000000001,"partition":"node1.1","nodes":3,"migrations":1,"outcome":"done"}
-{"type":"partition","t":12,"duration_s":10.000000001,"id":"node1.1","initiator":"node1","members":["node1","node2","node3"],"sites":2,"hops":2,"merges":0,"solves":2,"outcome":"solved","kind":"overload","reasons":""}
+{"type":"partition","t":12,"duration_s":10.000000001,"id":"node1.1","initiator":"node1","members":["node1","node2","node3"],"sites":2,"hops":2,"merges":0,"solves":2,"outcome":"solved","kind":"overload","reasons":"","messages":31,"message_bytes":9000}
 {"type":"step","t":12,"partition":"node1.1","node":"node2","what":"joined","members":2,"other":""}
 {"type":"violation","t":12,"duration_s":10.000000001,"host":"node1","resource":"cpu","arrival":false,"lost_cores":0.4,"open":false}
+{"type":"answer","t":601,"duration_s":0.02,"node":"node2","kind":"drain","partition":"node2.1","outcome":"unsolvable","reasons":"can't leave: vm-3 (3 nodes without enough memory)"}
+{"type":"request","t":600,"duration_s":83.5,"request":"drain node2..node3 (600s)","kind":"drain","node":"node2","vms":9,"answers":2,"outcome":"done","reasons":""}
+{"type":"start","t":720,"duration_s":11,"vm":"batch-0","node":"node1","on":"node4","outcome":"done","partition":"node1.2"}
 {"type":"starved","vm":"vm-9","duration_s":10,"asked_core_s":900.5,"lost_core_s":1.25}
 {"type":"place","node":"node1","site":"rennes","vector_us":[-1200.5,340],"height_us":95.5,"error":0.02}
+{"type":"fault","t":90,"what":"host-crash","host":"node3","hosts":1}
+{"type":"messages","lost":12,"doubled":3}
 {"type":"end","t":1800,"partial":false,"messages":17,"message_bytes":2048,"gossip":40,"gossip_bytes":4000,"changes":120,"events":1234,"asked_core_s":36000,"lost_share":0.0001,"violations":1,"migrations":1}
 `
 
@@ -121,6 +138,8 @@ func drawTrace(t *rapid.T) []trace.Record {
 		r := rapid.OneOf(
 			drawAny[trace.Load](), drawAny[trace.Violation](), drawAny[trace.Solve](), drawAny[trace.Migration](),
 			drawAny[trace.Reconfiguration](), drawAny[trace.Partition](), drawAny[trace.Step](), drawAny[trace.Starved](), drawAny[trace.Place](),
+			drawAny[trace.Fault](), drawAny[trace.Messages](),
+			drawAny[trace.Request](), drawAny[trace.Answer](), drawAny[trace.Start](),
 		).Draw(t, "record")
 		switch r.(type) {
 		case trace.Violation:

@@ -94,9 +94,19 @@ func (e *encoder) walk(r Record) {
 		r.walk(e)
 	case Step:
 		r.walk(e)
+	case Request:
+		r.walk(e)
+	case Answer:
+		r.walk(e)
+	case Start:
+		r.walk(e)
 	case Starved:
 		r.walk(e)
 	case Place:
+		r.walk(e)
+	case Fault:
+		r.walk(e)
+	case Messages:
 		r.walk(e)
 	case End:
 		r.walk(e)

@@ -25,16 +25,17 @@ const exploreMemory = 3
 const exploreChunk = 50_000
 
 type exploreFlags struct {
-	nodes, events, minimum                                 count
-	crashes, returns, losses, duplicates, delays, failures count
-	load, vms, state, replay                               word
-	budget                                                 count
-	json                                                   bool
+	nodes, events, minimum, growth                               count
+	changes, drains                                              count
+	crashes, returns, cuts, losses, duplicates, delays, failures count
+	load, vms, state, replay                                     word
+	budget                                                       count
+	json                                                         bool
 }
 
 func newExplore() *cobra.Command {
 	f := exploreFlags{
-		nodes: 3, events: 2, minimum: 1,
+		nodes: 3, events: 2, minimum: 1, growth: 1,
 		load: word{"roomy", "NAME"}, vms: word{"", "DEMANDS"}, state: word{"", "FILE"}, replay: word{"", "FILE"},
 	}
 	c := &cobra.Command{
@@ -73,12 +74,16 @@ if the command line or a file can't be used, and 3 if the budget ended first.`,
 	flags := c.Flags()
 	flags.SortFlags = false
 	flags.Var(&f.nodes, "nodes", "how many nodes there are")
-	flags.Var(&f.events, "events", "how many overloads there are, at most")
+	flags.Var(&f.events, "events", "how many procedures are started, at most")
 	flags.Var(&f.load, "load", "what the VMs ask for: roomy, tight or full")
 	flags.Var(&f.vms, "vms", "what the VMs of each node ask for, as in 60,60/40/0;\ninstead of nodes and a load")
 	flags.Var(&f.minimum, "minimum", "how many nodes a leader waits for before it asks for a\nsolution")
+	flags.Var(&f.growth, "growth", "how many times as many nodes are wanted when the members\nhave too little; 1 is one node more")
+	flags.Var(&f.changes, "changes", "how many VMs come to ask for something else, at most:\nfor 10 % instead of 50 % and more, or else for 60 %")
+	flags.Var(&f.drains, "drains", "how many nodes are to be emptied, at most")
 	flags.Var(&f.crashes, "crashes", "how many nodes crash, at most")
 	flags.Var(&f.returns, "returns", "how many of them return, at most")
+	flags.Var(&f.cuts, "cuts", "how often the network is cut in two, at most, for as\nlong as may be")
 	flags.Var(&f.losses, "losses", "how many messages get lost, at most")
 	flags.Var(&f.duplicates, "duplicates", "how many messages arrive once more, at most")
 	flags.Var(&f.delays, "late", "how many messages take longer than timers, at most")
@@ -90,7 +95,7 @@ if the command line or a file can't be used, and 3 if the budget ended first.`,
 	none := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	for _, name := range []string{"nodes", "events", "vms", "minimum", "crashes", "returns", "losses", "duplicates", "late", "failures", "budget"} {
+	for _, name := range []string{"nodes", "events", "vms", "minimum", "growth", "changes", "drains", "crashes", "returns", "cuts", "losses", "duplicates", "late", "failures", "budget"} {
 		must(c.RegisterFlagCompletionFunc(name, none))
 	}
 	must(c.RegisterFlagCompletionFunc("load", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -114,8 +119,9 @@ func (f *exploreFlags) replayScript(stdout io.Writer) error {
 
 // world makes the world of the flags.
 func (f *exploreFlags) world(c *cobra.Command) (*explorer.World, error) {
-	w := &explorer.World{Memory: exploreMemory, Minimum: int(f.minimum), Bounds: explorer.Bounds{
-		Events: int(f.events), Crashes: int(f.crashes), Returns: int(f.returns), Losses: int(f.losses),
+	w := &explorer.World{Memory: exploreMemory, Minimum: int(f.minimum), Growth: int(f.growth), Bounds: explorer.Bounds{
+		Events: int(f.events), Changes: int(f.changes), Drains: int(f.drains),
+		Crashes: int(f.crashes), Returns: int(f.returns), Cuts: int(f.cuts), Losses: int(f.losses),
 		Duplicates: int(f.duplicates), Late: int(f.delays), Failures: int(f.failures),
 	}}
 	if f.budget < 0 {
@@ -331,8 +337,11 @@ func happenings(b explorer.Bounds) string {
 		more  string
 	}{
 		{b.Events, "event", "events"},
+		{b.Changes, "change", "changes"},
+		{b.Drains, "drain", "drains"},
 		{b.Crashes, "crash", "crashes"},
 		{b.Returns, "return", "returns"},
+		{b.Cuts, "cut", "cuts"},
 		{b.Losses, "loss", "losses"},
 		{b.Duplicates, "duplicate", "duplicates"},
 		{b.Late, "late message", "late messages"},

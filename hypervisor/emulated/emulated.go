@@ -8,6 +8,10 @@
 // or, from a process of their own, through a connection ([Serve] and [Connect]);
 // if that breaks, the host is down: it keeps its VMs, and the migrations from
 // and to it fail.
+//
+// A host lets in no VM that its agent does not expect: before anything moves, the
+// target's agent is asked. One that is down, or has been since it promised room,
+// expects nothing.
 package emulated
 
 import (
@@ -19,6 +23,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 )
@@ -39,33 +44,71 @@ type DataCentre struct {
 	hosts      map[cluster.NodeID]*host
 	vms        map[cluster.VMID]*vm
 	migrations map[cluster.VMID]*migration
-	moved      int
+	moved      []Move
+}
+
+// Move is a migration that has ended well, or the start of a VM.
+type Move struct {
+	VM       cluster.VMID
+	Kind     plan.Kind
+	From, To cluster.NodeID
+	Took     time.Duration
 }
 
 type host struct {
-	node    cluster.Node
-	up      bool
-	version uint64 // rises with every change of what follows
-	local   protocol.Local
-	sync    func(version uint64) <-chan struct{} // tells a remote agent; nil for one in this process
+	node     cluster.Node
+	up       bool
+	life     int // how often it has started: an agent that returns has forgotten what it promised
+	draining bool
+	version  uint64 // rises with every change of what follows
+	local    protocol.Local
+	sync     func(version uint64) <-chan struct{} // tells a remote agent; nil for one in this process
+	admits   admits
 }
+
+// admits asks an agent whether it expects a VM. A channel that is closed, or
+// silent for long, says no. It must not wait for anything.
+type admits func(cluster.VMID) <-chan bool
+
+// askLimit is how long an agent may take to say whether it expects a VM. It
+// answers without asking its node, so that milliseconds are enough.
+const askLimit = 2 * time.Second
 
 type vm struct {
 	cluster.VM
 	host cluster.NodeID
+	is   state
 }
 
-// migration is one that is under way.
+// state says whether a VM runs.
+type state uint8
+
+const (
+	running  state = iota
+	waiting        // to be started
+	sleeping       // in an image, to be resumed
+)
+
+// starts says in which state a VM is before an action, and whether there is one.
+func starts(k plan.Kind) (before state, ok bool) {
+	before, ok = map[plan.Kind]state{plan.Migrate: running, plan.Run: waiting, plan.Resume: sleeping}[k]
+	return before, ok
+}
+
+// migration is one that is under way, or the start of a VM.
 type migration struct {
 	source, target cluster.NodeID
+	began          time.Time
+	kind           plan.Kind
 	timer          *time.Timer
 	end            func(error) // is told once how it ended
 }
 
 // Errors of a migration. They say why the VM still runs at its source.
 var (
-	ErrDown   = errors.New("the host is down")
-	ErrNoRoom = errors.New("the host has no room for its memory")
+	ErrDown       = errors.New("the host is down")
+	ErrNoRoom     = errors.New("the host has no room for its memory")
+	ErrUnexpected = errors.New("its agent does not expect the VM")
 )
 
 // New returns a data centre without hosts. changed, unless nil, is called after
@@ -89,8 +132,18 @@ func (d *DataCentre) AddHost(n cluster.Node) error {
 	return nil
 }
 
-// AddVM starts a VM on a host.
-func (d *DataCentre) AddVM(v cluster.VM, on cluster.NodeID) error {
+// AddVM adds a VM that runs on a host.
+func (d *DataCentre) AddVM(v cluster.VM, on cluster.NodeID) error { return d.add(v, on, running) }
+
+// Submit gives a VM to a host to be started there or elsewhere.
+func (d *DataCentre) Submit(v cluster.VM, to cluster.NodeID) error { return d.add(v, to, waiting) }
+
+// AddSleeping adds a VM whose image lies on a host, and that is to be resumed.
+func (d *DataCentre) AddSleeping(v cluster.VM, on cluster.NodeID) error {
+	return d.add(v, on, sleeping)
+}
+
+func (d *DataCentre) add(v cluster.VM, on cluster.NodeID, is state) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h, ok := d.hosts[on]
@@ -99,12 +152,21 @@ func (d *DataCentre) AddVM(v cluster.VM, on cluster.NodeID) error {
 		return fmt.Errorf("emulated: %s: there is no host %d", v.Name, on)
 	case doubled:
 		return fmt.Errorf("emulated: VM %d is there already", v.ID)
-	case v.Demand.Memory() > d.free(h):
+	case is == running && v.Demand.Memory() > d.free(h):
 		return fmt.Errorf("emulated: %s on %s: %w", v.Name, h.node.Name, ErrNoRoom)
 	}
-	d.vms[v.ID] = &vm{VM: v, host: on}
+	d.vms[v.ID] = &vm{VM: v, host: on, is: is}
 	d.refresh(on)
 	return nil
+}
+
+// Drain says that a host is to be emptied, or no longer.
+func (d *DataCentre) Drain(id cluster.NodeID, draining bool) {
+	d.mu.Lock()
+	d.hosts[id].draining = draining
+	d.refresh(id)
+	d.mu.Unlock()
+	d.tell(id)
 }
 
 // SetCPU changes what a VM asks for.
@@ -130,7 +192,7 @@ func (d *DataCentre) State(id cluster.NodeID) (l protocol.Local, up bool) {
 	return h.local, h.up
 }
 
-// Where returns the host of every VM.
+// Where returns the host of every VM: that on which it runs, or is to be started.
 func (d *DataCentre) Where() map[cluster.VMID]cluster.NodeID {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -141,12 +203,19 @@ func (d *DataCentre) Where() map[cluster.VMID]cluster.NodeID {
 	return all
 }
 
-// Migrating returns how many migrations are under way, and how many VMs have
-// moved so far.
+// Migrating returns how many migrations are under way, and how many have ended
+// well so far; the starts of VMs are among them.
 func (d *DataCentre) Migrating() (under, moved int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.migrations), d.moved
+	return len(d.migrations), len(d.moved)
+}
+
+// Moved returns the migrations that have ended well, in that order.
+func (d *DataCentre) Moved() []Move {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.moved)
 }
 
 // Check returns an error that names the first host on which more memory is
@@ -162,11 +231,13 @@ func (d *DataCentre) Check() error {
 	return nil
 }
 
-// Start makes a host work.
-func (d *DataCentre) Start(id cluster.NodeID) {
+// start makes a host work, for an agent that can be asked what it expects.
+func (d *DataCentre) start(id cluster.NodeID, ask admits) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.hosts[id].up = true
+	h := d.hosts[id]
+	h.up, h.admits = true, ask
+	h.life++
 }
 
 // Crash takes a host down. It keeps its VMs; the migrations from and to it end,
@@ -174,7 +245,7 @@ func (d *DataCentre) Start(id cluster.NodeID) {
 func (d *DataCentre) Crash(id cluster.NodeID) {
 	d.mu.Lock()
 	h := d.hosts[id]
-	h.up, h.sync = false, nil
+	h.up, h.sync, h.admits = false, nil, nil
 	var ended []*migration
 	for _, v := range d.underWay() {
 		if m := d.migrations[v]; m.source == id || m.target == id {
@@ -201,38 +272,92 @@ func (d *DataCentre) underWay() []cluster.VMID {
 	return ids
 }
 
-// begin starts a migration; end is called once, when it has ended, after both
-// hosts know.
-func (d *DataCentre) begin(id cluster.VMID, source, target cluster.NodeID, end func(error)) error {
+// begin starts what an agent was asked to do, if the target's agent expects the
+// VM; end is called once, when it has ended, after both hosts know. The data
+// centre is not locked while the agent is asked, so what was true before has to
+// be so still.
+func (d *DataCentre) begin(source cluster.NodeID, m protocol.Migrate, end func(error)) error {
+	d.mu.Lock()
+	err := d.possible(source, m)
+	var answer <-chan bool
+	var life int
+	if err == nil {
+		answer, life = d.hosts[m.Target].admits(m.VM), d.hosts[m.Target].life
+	}
+	d.mu.Unlock()
+	if err == nil && !within(askLimit, answer) {
+		err = fmt.Errorf("emulated: VM %d to host %d: %w", m.VM, m.Target, ErrUnexpected)
+	}
+	if err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v, ok := d.vms[id]
-	from, to := d.hosts[source], d.hosts[target]
-	switch {
-	case !ok || v.host != source:
-		return fmt.Errorf("emulated: VM %d does not run on host %d", id, source)
-	case d.migrations[id] != nil:
-		return fmt.Errorf("emulated: %s migrates already", v.Name)
-	case to == nil || source == target:
-		return fmt.Errorf("emulated: %s can't migrate from host %d to host %d", v.Name, source, target)
-	case !from.up || !to.up:
-		return fmt.Errorf("emulated: %s from host %d to host %d: %w", v.Name, source, target, ErrDown)
-	case v.Demand.Memory() > d.free(to):
-		return fmt.Errorf("emulated: %s to host %d: %w", v.Name, target, ErrNoRoom)
+	if err := d.possible(source, m); err != nil {
+		return err
 	}
-	takes, err := d.takes(v.VM)
+	if d.hosts[m.Target].life != life {
+		return fmt.Errorf("emulated: VM %d to host %d: %w", m.VM, m.Target, ErrDown)
+	}
+	takes, err := d.takes(m.Kind, d.vms[m.VM].VM)
 	if err != nil {
-		return fmt.Errorf("emulated: %s: %w", v.Name, err)
+		return fmt.Errorf("emulated: VM %d: %w", m.VM, err)
 	}
-	m := &migration{source: source, target: target, end: end}
-	m.timer = time.AfterFunc(takes, func() { d.arrive(id, m) })
-	d.migrations[id] = m
-	d.refresh(target)
+	started := &migration{source: source, target: m.Target, began: time.Now(), kind: m.Kind, end: end}
+	started.timer = time.AfterFunc(takes, func() { d.arrive(m.VM, started) })
+	d.migrations[m.VM] = started
+	d.refresh(m.Target)
 	return nil
 }
 
-// takes returns how long the migration of a VM takes at the load it has.
-func (d *DataCentre) takes(v cluster.VM) (time.Duration, error) {
+// within reports whether yes is answered in time.
+func within(limit time.Duration, answer <-chan bool) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case yes := <-answer:
+		return yes
+	case <-t.C:
+		return false
+	}
+}
+
+// possible returns an error that says why a host can't do what it was asked to.
+func (d *DataCentre) possible(source cluster.NodeID, m protocol.Migrate) error {
+	v, here := d.vms[m.VM]
+	before, known := starts(m.Kind)
+	from, to := d.hosts[source], d.hosts[m.Target]
+	switch {
+	case !known:
+		return fmt.Errorf("emulated: no host can %s a VM", m.Kind)
+	case !here || v.host != source || v.is != before:
+		return fmt.Errorf("emulated: there is no VM %d on host %d to %s", m.VM, source, m.Kind)
+	case d.migrations[m.VM] != nil:
+		return fmt.Errorf("emulated: %s is on its way already", v.Name)
+	case to == nil || source == m.Target && m.Kind == plan.Migrate:
+		return fmt.Errorf("emulated: %s can't migrate from host %d to host %d", v.Name, source, m.Target)
+	case !from.up || !to.up:
+		return fmt.Errorf("emulated: %s from host %d to host %d: %w", v.Name, source, m.Target, ErrDown)
+	case v.Demand.Memory() > d.free(to):
+		return fmt.Errorf("emulated: %s to host %d: %w", v.Name, m.Target, ErrNoRoom)
+	}
+	return nil
+}
+
+// bootTime is how long a VM takes to start: the thesis behind DVMS measured 6 s;
+// this is one that is made to start fast, so that there is less to wait for.
+const bootTime = 2 * time.Second
+
+// takes returns how long an action takes: the migration of a VM at the load it
+// has, its start, or the copying of its image.
+func (d *DataCentre) takes(kind plan.Kind, v cluster.VM) (time.Duration, error) {
+	switch kind {
+	case plan.Run:
+		return bootTime, nil
+	case plan.Resume:
+		return time.Duration(float64(v.Demand.Memory()) / float64(d.network.Bandwidth) * float64(time.Second)), nil
+	case plan.Migrate, plan.Suspend, plan.Stop:
+	}
 	share := float64(v.Demand.CPU()) / float64(cluster.Millicores(max(v.VCPUs, 1))*cluster.Core)
 	p, err := sim.Predict(sim.Copy{
 		Memory: v.Demand.Memory(), WorkingSet: v.Demand.Memory(),
@@ -254,8 +379,8 @@ func (d *DataCentre) arrive(id cluster.VMID, m *migration) {
 		return // a crash has ended it
 	}
 	delete(d.migrations, id)
-	d.vms[id].host = m.target
-	d.moved++
+	d.vms[id].host, d.vms[id].is = m.target, running
+	d.moved = append(d.moved, Move{VM: id, Kind: m.kind, From: m.source, To: m.target, Took: time.Since(m.began)})
 	d.refresh(m.source)
 	d.refresh(m.target)
 	known := d.known(m.target)
@@ -298,13 +423,16 @@ func (d *DataCentre) free(h *host) cluster.Bytes {
 // refresh makes a host's state new. What was given out before stays as it is.
 func (d *DataCentre) refresh(id cluster.NodeID) {
 	h := d.hosts[id]
-	l := protocol.Local{Capacity: h.node.Capacity}
+	l := protocol.Local{Capacity: h.node.Capacity, Draining: h.draining}
 	for _, v := range d.vms {
 		if v.host == id {
-			l.VMs = append(l.VMs, v.VM)
+			lists := [...]*[]cluster.VM{running: &l.VMs, waiting: &l.Waiting, sleeping: &l.Sleeping}
+			*lists[v.is] = append(*lists[v.is], v.VM)
 		}
 	}
-	slices.SortFunc(l.VMs, func(a, b cluster.VM) int { return cmp.Compare(a.ID, b.ID) })
+	for _, vms := range [][]cluster.VM{l.VMs, l.Waiting, l.Sleeping} {
+		slices.SortFunc(vms, func(a, b cluster.VM) int { return cmp.Compare(a.ID, b.ID) })
+	}
 	for _, v := range d.underWay() {
 		if d.migrations[v].target == id {
 			l.Incoming = append(l.Incoming, v)

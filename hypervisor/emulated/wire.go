@@ -19,7 +19,20 @@ type down struct {
 	Version uint64          `json:"version,omitempty"` // with Local
 	Local   *protocol.Local `json:"local,omitempty"`
 	Ended   *ended          `json:"ended,omitempty"`
+	Asks    *question       `json:"asks,omitempty"`
 	Order   json.RawMessage `json:"order,omitempty"`
+}
+
+// question asks whether the agent expects a VM. The answer has its number.
+type question struct {
+	Number uint64       `json:"number"`
+	VM     cluster.VMID `json:"vm"`
+}
+
+// answer answers a question.
+type answer struct {
+	Number uint64 `json:"number"`
+	Yes    bool   `json:"yes"`
 }
 
 // ended says how a migration has ended.
@@ -30,14 +43,10 @@ type ended struct {
 
 // up is what an agent's process tells the data centre.
 type up struct {
-	Seen    uint64          `json:"seen,omitempty"` // the version that the agent knows now
-	Migrate *order          `json:"migrate,omitempty"`
-	News    json.RawMessage `json:"news,omitempty"`
-}
-
-type order struct {
-	VM     cluster.VMID   `json:"vm"`
-	Target cluster.NodeID `json:"target"`
+	Seen    uint64            `json:"seen,omitempty"` // the version that the agent knows now
+	Migrate *protocol.Migrate `json:"migrate,omitempty"`
+	Answer  *answer           `json:"answer,omitempty"`
+	News    json.RawMessage   `json:"news,omitempty"`
 }
 
 // Server is a host whose agent is at the other end of a connection.
@@ -50,26 +59,31 @@ type Server struct {
 	mu      sync.Mutex
 	waiting map[chan struct{}]uint64 // for that version to be seen
 	pending bool                     // a state is about to be sent
+	asked   uint64                   // questions so far
+	asking  map[uint64]chan bool     // by question; each takes one answer
 }
 
 // Serve starts a host whose agent speaks through a connection. Run does the
 // work.
 func (d *DataCentre) Serve(id cluster.NodeID) *Server {
-	return &Server{centre: d, id: id, out: make(chan down, 256), gone: make(chan struct{}), waiting: map[chan struct{}]uint64{}}
+	return &Server{centre: d, id: id, out: make(chan down, 256), gone: make(chan struct{}), waiting: map[chan struct{}]uint64{}, asking: map[uint64]chan bool{}}
 }
 
 // Run serves the agent until the connection breaks; then the host is down. news
 // is called with what the agent says beside: one value after the other.
 func (s *Server) Run(in io.Reader, out io.Writer, news func(json.RawMessage)) error {
+	s.centre.start(s.id, s.admits)
 	s.centre.mu.Lock()
 	h := s.centre.hosts[s.id]
-	h.up, h.sync = true, s.sync
+	h.sync = s.sync
 	s.sync(h.version)
 	s.centre.mu.Unlock()
 	go s.write(out)
-	err := s.read(in, news)
+	var begun sync.WaitGroup
+	err := s.read(in, news, &begun)
 	close(s.gone) // first, so that nobody waits to tell it
 	s.centre.Crash(s.id)
+	begun.Wait()
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -90,6 +104,33 @@ func (s *Server) send(d down) {
 	select {
 	case s.out <- d:
 	case <-s.gone:
+	}
+}
+
+// admits asks the agent whether it expects a VM. The data centre is locked.
+func (s *Server) admits(vm cluster.VMID) <-chan bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	yes := make(chan bool, 1)
+	select {
+	case <-s.gone:
+		yes <- false
+		return yes
+	default:
+	}
+	s.asked++
+	s.asking[s.asked] = yes
+	go s.send(down{Asks: &question{Number: s.asked, VM: vm}})
+	return yes
+}
+
+// answered takes the answer to a question; without one it is no.
+func (s *Server) answered(a answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if yes, ok := s.asking[a.Number]; ok {
+		yes <- a.Yes
+		delete(s.asking, a.Number)
 	}
 }
 
@@ -121,7 +162,7 @@ func (s *Server) write(out io.Writer) {
 		case <-s.gone:
 			return
 		case d := <-s.out:
-			if d.Ended == nil && d.Order == nil {
+			if d.Ended == nil && d.Order == nil && d.Asks == nil {
 				s.mu.Lock()
 				s.pending = false
 				s.mu.Unlock()
@@ -143,13 +184,19 @@ func (s *Server) write(out io.Writer) {
 func (s *Server) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for number, yes := range s.asking {
+		yes <- false
+		delete(s.asking, number)
+	}
 	for done := range s.waiting {
 		close(done)
 		delete(s.waiting, done)
 	}
 }
 
-func (s *Server) read(in io.Reader, news func(json.RawMessage)) error {
+// read takes what the agent says. Migrations begin beside it: to begin one is to
+// wait for another agent's answer.
+func (s *Server) read(in io.Reader, news func(json.RawMessage), begun *sync.WaitGroup) error {
 	decoder := json.NewDecoder(in)
 	for {
 		var u up
@@ -160,7 +207,9 @@ func (s *Server) read(in io.Reader, news func(json.RawMessage)) error {
 		case u.Seen > 0:
 			s.saw(u.Seen)
 		case u.Migrate != nil:
-			s.migrate(*u.Migrate)
+			begun.Go(func() { s.migrate(*u.Migrate) })
+		case u.Answer != nil:
+			s.answered(*u.Answer)
 		case u.News != nil:
 			news(u.News)
 		}
@@ -178,21 +227,22 @@ func (s *Server) saw(version uint64) {
 	}
 }
 
-func (s *Server) migrate(o order) {
+func (s *Server) migrate(m protocol.Migrate) {
 	end := func(err error) {
-		e := &ended{VM: o.VM}
+		e := &ended{VM: m.VM}
 		if err != nil {
 			e.Error = err.Error()
 		}
 		s.send(down{Ended: e})
 	}
-	if err := s.centre.begin(o.VM, s.id, o.Target, end); err != nil {
+	if err := s.centre.begin(s.id, m, end); err != nil {
 		end(err)
 	}
 }
 
 // Client is the hypervisor of one host, for an agent in a process of its own.
 type Client struct {
+	expected
 	mu      sync.Mutex
 	out     *json.Encoder
 	version uint64
@@ -236,6 +286,8 @@ func (c *Client) read(in *json.Decoder, order func(json.RawMessage)) error {
 			c.update(d.Version, *d.Local)
 		case d.Ended != nil:
 			c.ended(*d.Ended)
+		case d.Asks != nil:
+			c.answer(*d.Asks)
 		case d.Order != nil:
 			order(d.Order)
 		}
@@ -250,6 +302,14 @@ func (c *Client) update(version uint64, local protocol.Local) {
 	}
 	c.version, c.local = version, local
 	_ = c.out.Encode(up{Seen: version}) // if it fails, so will reading
+}
+
+// answer answers from what the agent has said last.
+func (c *Client) answer(q question) {
+	yes := c.has(q.VM)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.out.Encode(up{Answer: &answer{Number: q.Number, Yes: yes}}) // if it fails, so will reading
 }
 
 func (c *Client) ended(e ended) {
@@ -275,22 +335,22 @@ func (c *Client) Look() (protocol.Local, uint64) {
 	return c.local, c.version
 }
 
-// Migrate moves a VM to another host, and returns when that has ended.
-func (c *Client) Migrate(_ context.Context, vm cluster.VMID, target cluster.NodeID) error {
+// Migrate carries an action out, and returns when that has ended.
+func (c *Client) Migrate(_ context.Context, m protocol.Migrate) error {
 	done := make(chan error, 1)
 	c.mu.Lock()
-	switch _, moving := c.moving[vm]; {
+	switch _, moving := c.moving[m.VM]; {
 	case c.broken != nil:
 		c.mu.Unlock()
 		return c.broken
 	case moving:
 		c.mu.Unlock()
-		return fmt.Errorf("emulated: VM %d migrates already", vm)
+		return fmt.Errorf("emulated: VM %d is on its way already", m.VM)
 	}
-	c.moving[vm] = done
-	err := c.out.Encode(up{Migrate: &order{VM: vm, Target: target}})
+	c.moving[m.VM] = done
+	err := c.out.Encode(up{Migrate: &m})
 	if err != nil {
-		delete(c.moving, vm)
+		delete(c.moving, m.VM)
 	}
 	c.mu.Unlock()
 	if err != nil {

@@ -104,8 +104,8 @@ type File struct {
 // An alias can repeat others many times over.
 const maxNodes = 100_000
 
-// Has reports whether the file says something about a key.
-func (f *File) Has(key string) bool { return f.lines[key] > 0 }
+// Has reports whether the file says something about a key. No file says anything.
+func (f *File) Has(key string) bool { return f != nil && f.lines[key] > 0 }
 
 // Locate fills in the file and the line of an error's key, or of the nearest
 // key above it that the file has. It leaves an error of no file alone.

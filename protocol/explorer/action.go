@@ -24,12 +24,16 @@ const (
 	answer
 	finish
 	fail
-	raise
+	raise // more: the input that the monitor gives the node
+	alter
+	empty
 	fire
 	tick
 	die
 	rejoin
 	notice
+	sever // number: a bit for each node on one side
+	mend
 )
 
 // actions appends what may happen in a state, always in the same order.
@@ -44,9 +48,13 @@ func (c *catalogue) actions(s *state, all []action) []action {
 			all = c.ofNode(s, uint32(i), all)
 			due = due || c.nodes[n].due != 0
 		}
-		if believed := s.dead&(1<<i) != 0; believed != (n == 0) {
+		if believed := s.dead&(1<<i) != 0; believed != (n == 0) && s.side == 0 {
 			all = append(all, action{notice, uint32(i), 0})
 		}
+	}
+	if c.lively {
+		all = c.changes(s, all)
+		all = c.cuts(s, all)
 	}
 	if !due {
 		all = c.ticks(s, all)
@@ -58,7 +66,7 @@ func (c *catalogue) actions(s *state, all []action) []action {
 // be on its way to a node that is dead, and that may be back before it comes.
 func (c *catalogue) deliveries(s *state, all []action) []action {
 	for i, m := range s.messages {
-		if i > 0 && s.messages[i-1] == m || s.nodes[c.letters[m>>1].to] == 0 {
+		if i > 0 && s.messages[i-1] == m || !c.reaches(s, m) {
 			continue
 		}
 		all = append(all, action{deliver, m, 0})
@@ -98,7 +106,13 @@ func (c *catalogue) ofDead(s *state, at uint32, all []action) []action {
 func (c *catalogue) ofNode(s *state, at uint32, all []action) []action {
 	n := &c.nodes[s.nodes[at]]
 	if s.left[event] > 0 && !n.booked {
-		all = append(all, action{raise, at, 0})
+		all = append(all, action{raise, at, overloaded})
+		if s.draining&(1<<at) != 0 {
+			all = append(all, action{raise, at, toBeEmptied})
+		}
+	}
+	if s.left[drain] > 0 && s.draining&(1<<at) == 0 {
+		all = append(all, action{empty, at, 0})
 	}
 	if s.left[crash] > 0 {
 		all = append(all, action{die, at, 0})
@@ -110,6 +124,35 @@ func (c *catalogue) ofNode(s *state, at uint32, all []action) []action {
 		}
 	}
 	return all
+}
+
+// changes appends the VMs that may come to ask for something else.
+func (c *catalogue) changes(s *state, all []action) []action {
+	for v := range c.vms {
+		if s.left[change] > 0 && s.changed&(1<<v) == 0 && s.nodes[s.host[v]] != 0 {
+			all = append(all, action{alter, uint32(v), 0})
+		}
+	}
+	return all
+}
+
+// cuts appends the ways to cut the network in two, or that it is mended. The
+// first node is on the side that has no name.
+func (c *catalogue) cuts(s *state, all []action) []action {
+	if s.side != 0 {
+		return append(all, action{mend, 0, 0})
+	}
+	for side := uint32(2); s.left[cut] > 0 && side < 1<<c.size; side += 2 {
+		all = append(all, action{sever, side, 0})
+	}
+	return all
+}
+
+// reaches reports whether a message can be delivered: the network is not cut
+// between the nodes, and the one that it is for is alive.
+func (c *catalogue) reaches(s *state, m uint32) bool {
+	l := &c.letters[m>>1]
+	return s.nodes[l.to] != 0 && !s.parted(int(l.message.From-1), l.to)
 }
 
 // solving reports whether a timer of a node ends its wait for a solver that is
@@ -172,7 +215,15 @@ func (c *catalogue) perform(s *state, a action) (ok bool, err error) {
 	case finish, fail:
 		return true, c.end(s, a)
 	case raise:
-		return c.raise(s, int(a.number))
+		return c.raise(s, int(a.number), a.more)
+	case alter:
+		s.left[change]--
+		s.changed |= 1 << a.number
+		return true, c.observe(s, int(s.host[a.number]))
+	case empty:
+		s.left[drain]--
+		s.draining |= 1 << a.number
+		return true, c.observe(s, int(a.number))
 	case fire:
 		if c.solving(s, int(a.number), int(a.more)) && s.left[failure] > 0 {
 			s.left[failure]--
@@ -188,6 +239,12 @@ func (c *catalogue) perform(s *state, a action) (ok bool, err error) {
 	case notice:
 		s.dead ^= 1 << a.number
 		return true, c.tell(s, int(a.number))
+	case sever:
+		c.sever(s, uint8(a.number))
+		return true, nil
+	case mend:
+		s.side = 0
+		return true, nil
 	}
 	panic(fmt.Sprintf("explorer: unknown action %d", a.kind))
 }
@@ -198,11 +255,14 @@ func (c *catalogue) give(s *state, at int, input uint32) error {
 	if r.err != nil {
 		return r.err
 	}
+	if s.draining&(1<<at) != 0 && c.nodes[r.node].promised > c.nodes[s.nodes[at]].promised {
+		return fmt.Errorf("node %d is to be emptied, and promises room", at+1)
+	}
 	s.nodes[at] = r.node
 	for _, e := range r.effects {
 		switch e.kind {
 		case sends:
-			if s.nodes[c.letters[e.number].to] != 0 {
+			if c.reaches(s, e.number<<1) {
 				s.messages = insert(s.messages, e.number<<1)
 			}
 		case asksSolver:
@@ -229,9 +289,9 @@ func (c *catalogue) observe(s *state, at int) error {
 	return c.give(s, at, c.observed(s, at))
 }
 
-// raise lets the monitor of a node see an overload.
-func (c *catalogue) raise(s *state, at int) (ok bool, err error) {
-	r := c.step(s.nodes[at], overloaded)
+// raise lets the monitor of a node look: input is what it finds.
+func (c *catalogue) raise(s *state, at int, input uint32) (ok bool, err error) {
+	r := c.step(s.nodes[at], input)
 	for _, e := range r.effects {
 		ok = ok || e.kind == begins
 	}
@@ -239,7 +299,7 @@ func (c *catalogue) raise(s *state, at int) (ok bool, err error) {
 		return false, r.err
 	}
 	s.left[event]--
-	return true, c.give(s, at, overloaded)
+	return true, c.give(s, at, input)
 }
 
 // begin starts a migration, if that breaks no invariant.
@@ -248,7 +308,7 @@ func (c *catalogue) begin(s *state, number uint32) error {
 	if err := c.mayBegin(s, m); err != nil {
 		return err
 	}
-	if c.refuses(s, m) {
+	if c.refuses(s, m) || s.parted(m.source, m.target) {
 		s.moves = insert(s.moves, number<<1|1)
 		return nil
 	}
@@ -329,6 +389,20 @@ func (c *catalogue) die(s *state, at int) error {
 		}
 	}
 	return nil
+}
+
+// sever cuts the network: messages that are on their way between the two sides
+// are lost, unless they are late, and migrations between them fail.
+func (c *catalogue) sever(s *state, side uint8) {
+	s.left[cut]--
+	s.side = side
+	s.messages = slices.DeleteFunc(s.messages, func(m uint32) bool { return m&1 == 0 && !c.reaches(s, m) })
+	for i, m := range s.moves {
+		if move := c.moves[m>>1]; s.parted(move.source, move.target) {
+			s.moves[i] = m | 1
+		}
+	}
+	slices.Sort(s.moves)
 }
 
 // rejoin lets a dead node start again. It is told who else is gone.

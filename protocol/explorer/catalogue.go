@@ -17,7 +17,9 @@ type catalogue struct {
 	ring    *overlay.Ring
 	size    int // nodes
 	vms     []cluster.VM
-	memory  int64 // of a node
+	later   []cluster.VM // the VMs after their change
+	lively  bool         // see shape
+	memory  int64        // of a node
 	nodes   []node
 	letters []letter
 	solves  []solve
@@ -102,6 +104,7 @@ type result struct {
 const (
 	ticked uint32 = iota
 	overloaded
+	toBeEmptied
 	firstTimer
 	firstInput = firstTimer + 8
 )
@@ -112,8 +115,12 @@ func newCatalogue(w *World) *catalogue {
 	for i := range ids {
 		ids[i] = cluster.NodeID(i + 1)
 	}
+	later := make([]cluster.VM, len(vms))
+	for i, vm := range vms {
+		later[i] = changed(vm)
+	}
 	return &catalogue{
-		world: w, ring: overlay.NewRing(ids), size: len(ids), vms: vms, memory: int64(w.capacity().Memory()),
+		world: w, ring: overlay.NewRing(ids), size: len(ids), vms: vms, later: later, lively: w.shape().lively, memory: int64(w.capacity().Memory()),
 		nodes:      make([]node, 1), // number 0 is dead
 		nodeNumber: map[string]uint32{}, letterNumber: map[string]uint32{}, solveNumber: map[string]uint32{},
 		moveNumber: map[move]uint32{}, keyNumber: map[uint64]uint32{}, freshNumber: map[uint64]uint32{},
@@ -219,6 +226,8 @@ func (c *catalogue) inputOf(input uint32) protocol.Input {
 	switch {
 	case input == overloaded:
 		return protocol.Overloaded{}
+	case input == toBeEmptied:
+		return protocol.Raised{Kind: protocol.Drain}
 	case input < firstInput:
 		return protocol.TimerFired{Timer: protocol.Timer(input - firstTimer)}
 	}
@@ -321,20 +330,59 @@ func (c *catalogue) told(about int, gone bool) uint32 {
 	return c.keyed(key)
 }
 
-// observed returns the input that tells a node what it hosts.
-func (c *catalogue) observed(s *state, at int) uint32 {
-	var here, coming uint64
+// hypervisor is what a node is told that it hosts: a bit for each VM.
+type hypervisor struct {
+	at           int // position of the node
+	here, coming uint16
+	changed      uint16 // of those that are here
+	draining     bool
+}
+
+// The parts of the key of an input that says what a node hosts.
+const (
+	comingBit   = 0
+	hereBit     = comingBit + MaxVMs
+	changedBit  = hereBit + MaxVMs
+	atBit       = changedBit + MaxVMs
+	drainingBit = atBit + 3
+)
+
+func (h hypervisor) key() uint64 {
+	key := uint64(h.at)<<atBit | uint64(h.changed)<<changedBit | uint64(h.here)<<hereBit | uint64(h.coming)<<comingBit
+	if h.draining {
+		key |= 1 << drainingBit
+	}
+	return key
+}
+
+func hypervisorOf(key uint64) hypervisor {
+	return hypervisor{
+		at: int(key >> atBit & (MaxNodes - 1)), draining: key>>drainingBit&1 == 1,
+		here: uint16(key >> hereBit), coming: uint16(key >> comingBit), changed: uint16(key >> changedBit),
+	}
+}
+
+// hypervisor returns what a node hosts in a state, but for what is on its way.
+func (c *catalogue) hypervisor(s *state, at int) hypervisor {
+	h := hypervisor{at: at, draining: s.draining&(1<<at) != 0}
 	for v := range c.vms {
 		if int(s.host[v]) == at {
-			here |= 1 << v
+			h.here |= 1 << v
 		}
 	}
+	h.changed = s.changed & h.here
+	return h
+}
+
+// observed returns the input that tells a node what it hosts.
+func (c *catalogue) observed(s *state, at int) uint32 {
+	h := c.hypervisor(s, at)
 	for _, m := range s.moves {
 		if move := c.moves[m>>1]; move.target == at && m&1 == 0 {
-			coming |= 1 << move.vm
+			h.coming |= 1 << move.vm
 		}
 	}
-	return c.keyed(uint64(at)<<32 | here<<MaxVMs | coming)
+	return c.keyed(h.key())
 }
 
 // keyed returns the number of the input that has a key.
@@ -358,34 +406,33 @@ func (c *catalogue) inputOfKey(key uint64) protocol.Input {
 	case key&toldKey != 0:
 		return protocol.Up{Node: cluster.NodeID(number + 1)}
 	}
-	return protocol.Observed{Local: c.local(key>>MaxVMs, key)}
+	return protocol.Observed{Local: c.local(hypervisorOf(key))}
 }
 
-// local is what the hypervisor of a node says that hosts some VMs and expects
-// others, of which each has a bit.
-func (c *catalogue) local(here, coming uint64) protocol.Local {
-	l := protocol.Local{Capacity: c.world.capacity()}
-	for v, vm := range c.vms {
-		if here&(1<<v) != 0 {
-			l.VMs = append(l.VMs, vm)
+// local is what the hypervisor of a node says.
+func (c *catalogue) local(h hypervisor) protocol.Local {
+	l := protocol.Local{Capacity: c.world.capacity(), Draining: h.draining}
+	for v := range c.vms {
+		if h.here&(1<<v) != 0 {
+			l.VMs = append(l.VMs, c.vm(v, h.changed))
 		}
-		if coming&(1<<v) != 0 {
-			l.Incoming = append(l.Incoming, vm.ID)
+		if h.coming&(1<<v) != 0 {
+			l.Incoming = append(l.Incoming, c.vms[v].ID)
 		}
 	}
 	return l
 }
 
-// hosted is what a node hosts in a state, besides what is on its way.
-func (c *catalogue) hosted(s *state, at int) protocol.Local {
-	var here uint64
-	for v := range c.vms {
-		if int(s.host[v]) == at {
-			here |= 1 << v
-		}
+// vm returns a VM, which may be among those that have changed.
+func (c *catalogue) vm(v int, changed uint16) cluster.VM {
+	if changed&(1<<v) != 0 {
+		return c.later[v]
 	}
-	return c.local(here, 0)
+	return c.vms[v]
 }
+
+// hosted is what a node hosts in a state, besides what is on its way.
+func (c *catalogue) hosted(s *state, at int) protocol.Local { return c.local(c.hypervisor(s, at)) }
 
 // making is one step by which the catalogue grew. Repeated in order, they make a
 // catalogue that gives everything the same number.

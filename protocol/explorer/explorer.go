@@ -3,8 +3,9 @@
 //
 // A World says how many nodes and VMs there are and how much may happen. A
 // Search visits, breadth first, every state that can be reached by any order of
-// overloads, deliveries, answers of the solver, ends of migrations, timers,
-// crashes and returns, losses, duplicates and delays, within the bounds. In each
+// overloads, drains, changes of load, deliveries, answers of the solver, ends of
+// migrations, timers, crashes and returns, cuts of the network, losses, duplicates
+// and delays, within the bounds. In each
 // state it holds the invariants; from each quiet one, and from a sample of the
 // others, it goes on without a fault and holds that all ends well. What it finds
 // wrong, it prints as the shortest script of protocoltest that leads there.
@@ -17,11 +18,14 @@
 //   - I3: a VM moves from where it is, and once at a time.
 //   - I4: a node has memory for what it hosts and for what is on its way, and has
 //     promised it.
-//   - A migration makes no target overloaded.
+//   - A migration makes no target overloaded, as long as no load has changed; and a
+//     node that is to be emptied promises no room.
 //   - While nothing has gone wrong, no partition is given up for lost.
-//   - L1: without further faults all becomes quiet, and every node is free.
+//   - L1: without further faults all becomes quiet, and every node is free; also
+//     while the network is cut.
 //   - L2: the monitors then look, and without further faults all live nodes become
-//     viable, or the solver proves from what all of them host that they can't.
+//     viable, and empty if they are to be, or the solver proves from what all of
+//     them host that they can't.
 //
 // That a node is reserved by one partition (I1) and a VM is on one node (I3) is
 // also the shape of the state: a node has one booking, a VM one host. L1 and L2 are
@@ -44,10 +48,12 @@
 //
 // # What else is left out
 //
-// Loads do not change. Events are overloads. A crash takes the host with it, not the
-// agent alone; its migrations end. All live nodes are told at one moment, any time
-// later, that a node is gone or back. Messages that are not late reach a node that
-// crashed before it returns. The overlay is a ring.
+// A load changes once, to one other value. Events are overloads and drains that do
+// not end. A crash takes the host with it, not the agent alone; its migrations end.
+// All live nodes are told at one moment, any time later, that a node is gone or back;
+// of a cut nobody is told. Messages that are not late reach a node that crashed
+// before it returns, and are lost if the network is cut before they arrive. The
+// overlay is a ring.
 //
 // # How it is fast
 //

@@ -18,7 +18,7 @@ func world(t *testing.T, load string, nodes int, b Bounds) *World {
 	if !ok {
 		t.Fatalf("no load %q", load)
 	}
-	w := &World{Demands: demands, Memory: 3, Minimum: 1, Bounds: b}
+	w := &World{Demands: demands, Memory: 3, Minimum: 1, Growth: 1, Bounds: b}
 	if err := w.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +52,9 @@ func TestNothingGoesWrong(t *testing.T) {
 		{"full", 3, Bounds{Events: 2, Crashes: 1, Returns: 1}},
 		{"full", 3, Bounds{Events: 2, Duplicates: 1}},
 		{"full", 4, Bounds{Events: 2}},
+		{"full", 3, Bounds{Events: 2, Changes: 1}},
+		{"tight", 3, Bounds{Events: 2, Drains: 1}},
+		{"tight", 3, Bounds{Events: 1, Cuts: 1}},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			t.Parallel()
@@ -60,6 +63,17 @@ func TestNothingGoesWrong(t *testing.T) {
 				t.Errorf("not all was looked at: %+v", p)
 			}
 		})
+	}
+}
+
+// Nor does it where a leader waits for three members before it asks the solver, and
+// wants twice as many if they have too little.
+func TestNothingGoesWrongInLargerPartitions(t *testing.T) {
+	w := world(t, "full", 4, Bounds{Events: 2, Failures: 1})
+	w.Minimum, w.Growth = 3, 2
+	s := explore(t, w, 2_000_000)
+	if p := s.Progress(); p.Frontier != 0 || p.Ends == 0 {
+		t.Errorf("not all was looked at: %+v", p)
 	}
 }
 
@@ -126,7 +140,9 @@ func TestBrokenNodesAreFoundOut(t *testing.T) {
 // Every state that is found can be reached in the scripted world, which shares
 // no code with the search but the nodes, and is the same there.
 func TestScriptsLeadToTheSameState(t *testing.T) {
-	w := world(t, "roomy", 3, Bounds{Events: 2, Crashes: 1, Returns: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1})
+	w := world(t, "roomy", 3, Bounds{
+		Events: 2, Changes: 1, Drains: 1, Crashes: 1, Returns: 1, Cuts: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1,
+	})
 	s := explore(t, w, 30_000)
 	for number := 1; number < s.seen.count; number += s.seen.count / 40 {
 		s.Violation = &Violation{Err: fmt.Errorf("state %d", number), path: s.way(uint32(number)), fair: -1}
@@ -172,7 +188,11 @@ func (s *Search) describe() string {
 			cpu += v.Demand[0]
 			names = append(names, fmt.Sprintf("v%d", v.ID))
 		}
-		fmt.Fprintf(&b, " cpu=%d/100 vms=%v\n", cpu/10, names)
+		fmt.Fprintf(&b, " cpu=%d/100 vms=%v", cpu/10, names)
+		if now.draining&(1<<i) != 0 {
+			b.WriteString(" draining")
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
@@ -224,7 +244,9 @@ func TestResumeRefuses(t *testing.T) {
 
 // A state is the same after it was written and read.
 func TestStatesAreReadAsWritten(t *testing.T) {
-	s := explore(t, world(t, "roomy", 3, Bounds{Events: 2, Crashes: 1, Returns: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1}), 20_000)
+	s := explore(t, world(t, "roomy", 3, Bounds{
+		Events: 2, Changes: 1, Drains: 1, Crashes: 1, Returns: 1, Cuts: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1,
+	}), 20_000)
 	for number := 1; number < s.seen.count; number += 97 {
 		var now, read state
 		now.copyFrom(&s.first)
@@ -233,9 +255,9 @@ func TestStatesAreReadAsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b := now.encode(nil, s.nodes, s.vms)
-		read.decode(b, s.nodes, s.vms)
-		if again := read.encode(nil, s.nodes, s.vms); !bytes.Equal(b, again) {
+		b := now.encode(nil, s.shape)
+		read.decode(b, s.shape)
+		if again := read.encode(nil, s.shape); !bytes.Equal(b, again) {
 			t.Fatalf("state %d is %x, and %x after it was read", number, b, again)
 		}
 		for _, list := range []*[]uint32{&now.messages, &now.solves, &now.moves, &read.messages, &read.solves, &read.moves} {
@@ -250,7 +272,9 @@ func TestStatesAreReadAsWritten(t *testing.T) {
 // Nodes with the same bytes do the same, whatever led to them; and a step with a
 // copy leaves the node alone.
 func TestNodesWithTheSameBytesActAlike(t *testing.T) {
-	s := NewSearch(world(t, "tight", 3, Bounds{Events: 2, Crashes: 1, Returns: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1}))
+	s := NewSearch(world(t, "tight", 3, Bounds{
+		Events: 2, Changes: 1, Drains: 1, Crashes: 1, Returns: 1, Cuts: 1, Losses: 1, Duplicates: 1, Late: 1, Failures: 1,
+	}))
 	c := s.catalogue
 	c.twins = map[uint32]*protocol.Node{}
 	s.Run(100_000)
@@ -301,12 +325,13 @@ func TestWorldsThatCannotBeExplored(t *testing.T) {
 		World
 		expect string
 	}{
-		{World{Memory: 3, Minimum: 1}, "nodes: 0"},
-		{World{Demands: make([][]int, 9), Memory: 3, Minimum: 1}, "nodes: 9"},
-		{World{Demands: [][]int{{1, 2}}, Memory: 1, Minimum: 1}, "node 1 has 2 VMs"},
-		{World{Demands: [][]int{{-1}}, Memory: 1, Minimum: 1}, "asks for -1"},
-		{World{Demands: [][]int{{1}}, Memory: 1}, "minimum"},
-		{World{Demands: [][]int{{1}}, Memory: 1, Minimum: 1, Bounds: Bounds{Losses: 16}}, "losses: 16"},
+		{World{Memory: 3, Minimum: 1, Growth: 1}, "nodes: 0"},
+		{World{Demands: make([][]int, 9), Memory: 3, Minimum: 1, Growth: 1}, "nodes: 9"},
+		{World{Demands: [][]int{{1, 2}}, Memory: 1, Minimum: 1, Growth: 1}, "node 1 has 2 VMs"},
+		{World{Demands: [][]int{{-1}}, Memory: 1, Minimum: 1, Growth: 1}, "asks for -1"},
+		{World{Demands: [][]int{{1}}, Memory: 1, Growth: 1}, "minimum"},
+		{World{Demands: [][]int{{1}}, Memory: 1, Minimum: 1}, "growth"},
+		{World{Demands: [][]int{{1}}, Memory: 1, Minimum: 1, Growth: 1, Bounds: Bounds{Losses: 16}}, "losses: 16"},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), c.expect) {
 			t.Errorf("%+v: %v, expected %q", c.World, err, c.expect)

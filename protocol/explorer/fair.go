@@ -38,6 +38,11 @@ func (c *catalogue) ends(s *state, path []action) ([]action, error) {
 		if !ok {
 			return path, c.free(s)
 		}
+		if a.kind == mend {
+			if err := c.free(s); err != nil {
+				return path, fmt.Errorf("%w, while the network is cut", err)
+			}
+		}
 		path = append(path, a)
 		if _, err := c.perform(s, a); err != nil {
 			return path, err
@@ -57,7 +62,7 @@ func (c *catalogue) next(s *state, turn int) (a action, ok bool) {
 	for i, m := range s.messages {
 		if m&1 == 0 {
 			timely = append(timely, m)
-		} else if s.nodes[c.letters[m>>1].to] != 0 {
+		} else if c.reaches(s, m) {
 			late = i
 		}
 	}
@@ -75,12 +80,15 @@ func (c *catalogue) next(s *state, turn int) (a action, ok bool) {
 		return action{fail, s.moves[0], 0}, true
 	}
 	for i, n := range s.nodes[:c.size] {
-		if (s.dead&(1<<i) != 0) != (n == 0) {
+		if (s.dead&(1<<i) != 0) != (n == 0) && s.side == 0 {
 			return action{notice, uint32(i), 0}, true
 		}
 		if n != 0 && c.nodes[n].due != 0 {
 			return action{fire, uint32(i), uint32(bits.TrailingZeros8(c.nodes[n].due))}, true
 		}
+	}
+	if s.side != 0 && !c.waits(s) {
+		return action{kind: mend}, true
 	}
 	return action{kind: tick}, c.waits(s)
 }
@@ -99,34 +107,68 @@ func (c *catalogue) free(s *state) error {
 // once, and without a further fault all live nodes become viable, or cannot.
 // That all look at once makes partitions meet, and merge if they must.
 func (c *catalogue) completes(s *state, path []action) ([]action, error) {
-	for range rounds {
+	for round := range rounds {
 		for i := range c.size {
 			if s.nodes[i] == 0 {
 				continue
 			}
-			s.left[event] = maxFault
-			began, err := c.raise(s, i)
-			if err != nil {
-				return path, err
-			}
-			if began {
-				path = append(path, action{raise, uint32(i), 0})
+			for _, input := range looks(s, round) {
+				s.left[event] = maxFault
+				began, err := c.raise(s, i, input)
+				if err != nil {
+					return path, err
+				}
+				if began {
+					path = append(path, action{raise, uint32(i), input})
+				}
 			}
 		}
 		var err error
 		if path, err = c.ends(s, path); err != nil {
 			return path, err
 		}
-		if c.viable(s) {
+		if c.viable(s) && c.emptied(s) {
 			return path, nil
 		}
 		path = append(path, action{kind: tick})
 		c.tick(s, 0)
 	}
-	if c.decide(protocol.Solve{Kinds: protocol.Of(protocol.Overload), Reports: c.reports(s)}).Found {
+	switch {
+	case !c.viable(s) && c.solvable(s, protocol.Overload):
 		return path, errors.New("L2: not viable, although a viable placement can be reached")
+	case !c.emptied(s) && c.solvable(s, protocol.Drain):
+		return path, errors.New("L2: a node that is to be emptied is not, although it can be")
 	}
 	return path, nil
+}
+
+// looks returns what the monitors look for in a round. A node that can't be emptied
+// is raised again and again, and may keep others from the nodes that they need; the
+// waits in between grow, as they don't here, and so each has its turn in the end.
+func looks(s *state, round int) []uint32 {
+	switch {
+	case s.draining == 0 || round < rounds/2:
+		return []uint32{overloaded, toBeEmptied}
+	case round%2 == 0:
+		return []uint32{overloaded}
+	}
+	return []uint32{toBeEmptied}
+}
+
+// solvable reports whether a solver finds what to do about all events of a kind
+// among all live nodes.
+func (c *catalogue) solvable(s *state, k protocol.Kind) bool {
+	return c.decide(protocol.Solve{Kinds: protocol.Of(k), Reports: c.reports(s)}).Found
+}
+
+// emptied reports whether no live node that is to be emptied hosts a VM.
+func (c *catalogue) emptied(s *state) bool {
+	for _, at := range s.host[:len(c.vms)] {
+		if s.nodes[at] != 0 && s.draining&(1<<at) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // viable reports whether no live node is overloaded.

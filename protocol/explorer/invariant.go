@@ -47,10 +47,10 @@ func (c *catalogue) refuses(s *state, m move) bool {
 	return n == 0 || s.starts[m.target] > 0 && !c.nodes[n].node.Expects(c.vms[m.vm].ID)
 }
 
-// mayHost holds that no migration makes its target overloaded, as loads do not
-// change here.
+// mayHost holds that no migration makes its target overloaded, as long as no load
+// has changed.
 func (c *catalogue) mayHost(s *state, m move) error {
-	if m.bypass {
+	if m.bypass || s.changed != 0 {
 		return nil
 	}
 	var usage int64

@@ -12,7 +12,7 @@ import (
 )
 
 // format names the files that Save writes.
-const format = "dvms-explore-1"
+const format = "dvms-explore-2"
 
 // saved is the beginning of a file that Save writes; the numbers say how much
 // follows.
@@ -88,7 +88,7 @@ func Resume(w *World, from io.Reader) (*Search, error) {
 	if a, b := fmt.Sprint(head.World), fmt.Sprint(*w); a != b {
 		return nil, fmt.Errorf("the state of a search through another world, %s; this one is %s", a, b)
 	}
-	s := &Search{catalogue: newCatalogue(w), nodes: len(w.Demands), settled: map[uint64]bool{}}
+	s := &Search{catalogue: newCatalogue(w), shape: w.shape(), settled: map[uint64]bool{}}
 	for range head.Made {
 		kind := makingKind(r.number(1))
 		what := r.uint64()
@@ -127,7 +127,17 @@ func (c *catalogue) has(kind makingKind, what uint64) bool {
 	case makesNode:
 		return int(what>>8) < c.size
 	}
-	return kind == makesInput && int(what&^(migratedKey|toldKey)>>1)>>MaxVMs>>(MaxVMs-1) < MaxNodes
+	about := what &^ (migratedKey | toldKey)
+	switch {
+	case kind != makesInput:
+		return false
+	case what&migratedKey != 0:
+		return about>>1 < uint64(len(c.vms))
+	case what&toldKey != 0:
+		return about>>1 < uint64(c.size)
+	}
+	h := hypervisorOf(about)
+	return about>>(drainingBit+1) == 0 && h.at < c.size && uint64(h.here|h.coming|h.changed)>>len(c.vms) == 0
 }
 
 // reader reads numbers, and keeps the first error.

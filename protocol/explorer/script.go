@@ -76,7 +76,19 @@ func (b *scriptWriter) action(s *state, a action) {
 	case fail:
 		b.command("migrate vm=v%d fail", c.moves[a.number>>1].vm+1)
 	case raise:
-		b.command("overload node=%d", a.number+1)
+		if a.more == toBeEmptied {
+			b.command("raise node=%d kind=%v", a.number+1, protocol.Drain)
+		} else {
+			b.command("overload node=%d", a.number+1)
+		}
+	case alter:
+		b.command("load vm=v%d cpu=%d", a.number+1, c.later[a.number].Demand.CPU()/10)
+	case empty:
+		b.command("drain node=%d unseen", a.number+1)
+	case sever:
+		b.command("cut nodes=(%s)", sideOf(uint8(a.number)))
+	case mend:
+		b.command("heal")
 	case fire:
 		b.command("fire node=%d timer=%v", a.number+1, protocol.Timer(a.more))
 	case tick:
@@ -98,6 +110,17 @@ func (b *scriptWriter) action(s *state, a action) {
 		}
 		b.command("%s node=%d", word, a.number+1)
 	}
+}
+
+// sideOf lists the nodes of which each has a bit.
+func sideOf(side uint8) string {
+	var nodes []string
+	for i := range MaxNodes {
+		if side&(1<<i) != 0 {
+			nodes = append(nodes, fmt.Sprint(i+1))
+		}
+	}
+	return strings.Join(nodes, ",")
 }
 
 // selector chooses a message, as the arguments of deliver.

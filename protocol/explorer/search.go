@@ -11,8 +11,7 @@ type Search struct {
 	Violation *Violation // that was found, or nil
 
 	catalogue *catalogue
-	nodes     int
-	vms       int
+	shape     shape
 	seen      seen
 	first     state
 	level     []byte // the states of the present depth, each after its length
@@ -45,9 +44,9 @@ type Violation struct {
 
 // NewSearch prepares to explore a world, in which Validate finds nothing wrong.
 func NewSearch(w *World) *Search {
-	s := &Search{catalogue: newCatalogue(w), nodes: len(w.Demands), settled: map[uint64]bool{}}
+	s := &Search{catalogue: newCatalogue(w), shape: w.shape(), settled: map[uint64]bool{}}
 	s.begin()
-	s.buffer = s.first.encode(s.buffer[:0], s.nodes, s.vms)
+	s.buffer = s.first.encode(s.buffer[:0], s.shape)
 	s.seen.add(hash(s.buffer), 0, 0)
 	s.level = frame(nil, s.buffer)
 	return s
@@ -56,8 +55,7 @@ func NewSearch(w *World) *Search {
 // begin makes the first state.
 func (s *Search) begin() {
 	w := s.catalogue.world
-	vms, host := w.vms()
-	s.vms = len(vms)
+	_, host := w.vms()
 	copy(s.first.host[:], host)
 	for h, n := range w.Bounds.list() {
 		s.first.left[h] = uint8(n)
@@ -91,7 +89,7 @@ func (s *Search) Run(states int) (done bool) {
 		}
 		length, size := binary.Uvarint(s.level[s.position:])
 		s.position += size
-		now.decode(s.level[s.position:s.position+int(length)], s.nodes, s.vms)
+		now.decode(s.level[s.position:s.position+int(length)], s.shape)
 		s.position += int(length)
 		s.expand(&now, &next)
 		s.number++
@@ -135,7 +133,7 @@ func (s *Search) expand(now, next *state) {
 		if !ok {
 			continue
 		}
-		s.buffer = next.encode(s.buffer[:0], s.nodes, s.vms)
+		s.buffer = next.encode(s.buffer[:0], s.shape)
 		if s.seen.add(hash(s.buffer), s.number, uint16(i)) {
 			s.following = frame(s.following, s.buffer)
 		}
@@ -157,7 +155,7 @@ func (s *Search) endsWell(now, end *state) bool {
 	if err == nil {
 		end.messages = end.messages[:0]
 		end.left = [numHappenings]uint8{}
-		s.buffer = end.encode(s.buffer[:0], s.nodes, s.vms)
+		s.buffer = end.encode(s.buffer[:0], s.shape)
 		h := hash(s.buffer)
 		if s.settled[h] {
 			return true

@@ -17,6 +17,9 @@ type state struct {
 	left     [numHappenings]uint8
 	starts   [MaxNodes]uint8 // how often each has come back
 	dead     uint8           // the nodes of which the others were told that they are gone
+	draining uint8           // the nodes that are to be emptied
+	side     uint8           // the nodes that a cut has parted from the others
+	changed  uint16          // the VMs that ask for what they do after their change
 	messages []uint32        // twice the number of the message, plus 1 if it is late
 	solves   []uint32
 	moves    []uint32 // twice the number of the migration, plus 1 if its target has died
@@ -43,6 +46,9 @@ func remove(list []uint32, n uint32) []uint32 {
 	return slices.Delete(list, at, at+1)
 }
 
+// parted reports whether a cut is between two nodes.
+func (s *state) parted(a, b int) bool { return s.side>>a&1 != s.side>>b&1 }
+
 // timely returns how many messages are under way that are not late.
 func (s *state) timely() int {
 	count := 0
@@ -54,13 +60,22 @@ func (s *state) timely() int {
 	return count
 }
 
+// shape says which parts of a state its world makes use of.
+type shape struct {
+	nodes, vms int
+	lively     bool // more happens than overloads, crashes and what befalls messages
+}
+
 // encode appends the state to b. Equal states have equal bytes.
-func (s *state) encode(b []byte, nodes, vms int) []byte {
-	for _, n := range s.nodes[:nodes] {
+func (s *state) encode(b []byte, of shape) []byte {
+	for _, n := range s.nodes[:of.nodes] {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	b = append(b, s.host[:vms]...)
-	b = append(b, s.starts[:nodes]...)
+	b = append(b, s.host[:of.vms]...)
+	b = append(b, s.starts[:of.nodes]...)
+	if of.lively {
+		b = binary.LittleEndian.AppendUint16(append(b, s.draining, s.side), s.changed)
+	}
 	for i := 0; i < len(s.left); i += 2 {
 		packed := s.left[i]
 		if i+1 < len(s.left) {
@@ -81,19 +96,21 @@ func (s *state) encode(b []byte, nodes, vms int) []byte {
 }
 
 // decode reads what encode wrote.
-func (s *state) decode(b []byte, nodes, vms int) {
+func (s *state) decode(b []byte, of shape) {
 	number := func() uint32 {
 		n, size := binary.Uvarint(b)
 		b = b[size:]
 		return uint32(n)
 	}
-	for i := range nodes {
+	for i := range of.nodes {
 		s.nodes[i] = number()
 	}
-	copy(s.host[:vms], b)
-	b = b[vms:]
-	copy(s.starts[:nodes], b)
-	b = b[nodes:]
+	b = b[copy(s.host[:of.vms], b):]
+	b = b[copy(s.starts[:of.nodes], b):]
+	if of.lively {
+		s.draining, s.side, s.changed = b[0], b[1], binary.LittleEndian.Uint16(b[2:])
+		b = b[4:]
+	}
 	for i := 0; i < len(s.left); i += 2 {
 		s.left[i] = b[i/2] & 15
 		if i+1 < len(s.left) {

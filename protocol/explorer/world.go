@@ -23,16 +23,20 @@ type World struct {
 	Demands [][]int `json:"demands"`
 	// Memory is how many VMs a node has memory for.
 	Memory int `json:"memory"`
-	// Minimum is the setting of the protocol of that name.
+	// Minimum and Growth are the settings of the protocol of those names.
 	Minimum int `json:"minimum"`
+	Growth  int `json:"growth"`
 	Bounds
 }
 
 // Bounds say how often something may happen on one path, at most.
 type Bounds struct {
-	Events     int `json:"events"`     // overloads that start a procedure
+	Events     int `json:"events"`     // overloads and drains that start a procedure
+	Changes    int `json:"changes"`    // VMs that ask for more, or less, than before: once each
+	Drains     int `json:"drains"`     // nodes that are to be emptied from then on
 	Crashes    int `json:"crashes"`    // nodes that die, with what they host
 	Returns    int `json:"returns"`    // dead nodes that come back, with nothing but their VMs
+	Cuts       int `json:"cuts"`       // of the network into two parts, until it is mended
 	Losses     int `json:"losses"`     // messages that never arrive
 	Duplicates int `json:"duplicates"` // messages that arrive again, at any time later
 	Late       int `json:"late"`       // messages that take longer than timers
@@ -86,7 +90,7 @@ func (w *World) Settings() protocol.Settings {
 		BackoffMax:    1,
 		Concurrent:    2,
 		Minimum:       w.Minimum,
-		Growth:        1,
+		Growth:        w.Growth,
 		Consolidation: MaxNodes,
 	}
 }
@@ -112,6 +116,8 @@ func (w *World) Validate() error {
 		return fmt.Errorf("vms: %d are more than %d", vms, MaxVMs)
 	case w.Minimum < 1:
 		return errors.New("minimum: a partition has at least one node")
+	case w.Growth < 1:
+		return fmt.Errorf("growth: %d is less than 1", w.Growth)
 	}
 	for i, n := range w.Bounds.list() {
 		if n < 0 || n > maxFault {
@@ -126,8 +132,11 @@ type happening uint8
 
 const (
 	event happening = iota
-	crash
+	change
+	drain
+	crash // from here on they are faults
 	comeback
+	cut
 	loss
 	duplicate
 	delay
@@ -135,10 +144,27 @@ const (
 	numHappenings
 )
 
-var happenings = [numHappenings]string{"events", "crashes", "returns", "losses", "duplicates", "late", "failures"}
+var happenings = [numHappenings]string{"events", "changes", "drains", "crashes", "returns", "cuts", "losses", "duplicates", "late", "failures"}
 
 func (b Bounds) list() [numHappenings]int {
-	return [numHappenings]int{b.Events, b.Crashes, b.Returns, b.Losses, b.Duplicates, b.Late, b.Failures}
+	return [numHappenings]int{b.Events, b.Changes, b.Drains, b.Crashes, b.Returns, b.Cuts, b.Losses, b.Duplicates, b.Late, b.Failures}
+}
+
+// A VM that changes, and asks for half of a node or more, then asks for little; one
+// that asks for less then asks for much. In percent.
+const (
+	little = 10
+	much   = 60
+)
+
+// changed is what a VM asks for after its change.
+func changed(vm cluster.VM) cluster.VM {
+	cpu := cluster.Millicores(much)
+	if vm.Demand.CPU() >= cluster.Core/2 {
+		cpu = little
+	}
+	vm.Demand[cluster.CPU] = int64(cpu * cluster.Core / 100)
+	return vm
 }
 
 // vms lists the VMs of all nodes, and where each is.
@@ -153,6 +179,12 @@ func (w *World) vms() (all []cluster.VM, host []uint8) {
 		}
 	}
 	return all, host
+}
+
+// shape says which parts of a state the world makes use of.
+func (w *World) shape() shape {
+	vms, _ := w.vms()
+	return shape{nodes: len(w.Demands), vms: len(vms), lively: w.Changes+w.Drains+w.Cuts > 0}
 }
 
 // capacity is that of each node.

@@ -142,8 +142,13 @@ func (w *World) eventCommand(d *command) error {
 		return err
 	}
 	switch d.name {
+	case "raise":
+		return w.raiseCommand(id, argument(d, "kind"))
 	case "drain":
 		w.Drain(id, !d.HasArg("end"))
+		if d.HasArg("unseen") {
+			return nil
+		}
 	case "underload":
 		w.Underload(id)
 	case "place":
@@ -165,6 +170,16 @@ func (w *World) eventCommand(d *command) error {
 		}
 	}
 	return nil
+}
+
+// raiseCommand tells a node of an event that holds there.
+func (w *World) raiseCommand(id cluster.NodeID, name string) error {
+	for _, k := range w.kinds(id) {
+		if k.String() == name {
+			return w.raise(id, k)
+		}
+	}
+	return fmt.Errorf("node %d has no event %q", id, name)
 }
 
 func (w *World) ruleCommand(d *command) error {

@@ -20,8 +20,11 @@ import (
 //	node cpu=400 vms=(100,100,80) [memory=2GiB vm-memory=1GiB] [count=3]
 //	                 adds a node, or several alike, and its VMs
 //	overload node=1  the monitor of node 1 sees an overload
-//	drain node=1 [end]
-//	                 node 1 is to be emptied, or no longer
+//	drain node=1 [end] [unseen]
+//	                 node 1 is to be emptied, or no longer; its monitor has
+//	                 not looked yet
+//	raise node=1 kind=drain
+//	                 the monitor of node 1 looks, and sees that
 //	underload node=1 node 1 could as well be empty
 //	place node=1 cpu=50 [memory=1GiB] [asleep]
 //	                 a VM that waits, or sleeps, on node 1 is to run
@@ -87,7 +90,7 @@ func (w *World) command(d *command) error {
 			return err
 		}
 		return w.Step(id, protocol.Overloaded{})
-	case "drain", "underload", "place", "rule":
+	case "drain", "underload", "place", "rule", "raise":
 		return w.eventCommand(d)
 	case "look":
 		return w.Look()
