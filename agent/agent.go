@@ -26,6 +26,7 @@ import (
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/rule"
 	"github.com/dvms-project/dvms/strategy"
+	"github.com/dvms-project/dvms/wire"
 )
 
 // Hypervisor is what an agent needs of its host.
@@ -53,6 +54,11 @@ type Peers interface {
 	// Members is where word arrives of nodes that are there, protocol.Up, and of
 	// those that are gone, protocol.Down.
 	Members() <-chan protocol.Input
+	// Gossip passes on what this node's overlay tells another's, or loses it. It
+	// must not wait.
+	Gossip(to cluster.NodeID, g wire.Gossip)
+	// Heard is where what other nodes' overlays say arrives.
+	Heard() <-chan wire.Gossip
 }
 
 // Settings of an agent.
@@ -61,11 +67,27 @@ type Settings struct {
 	Protocol protocol.Settings
 	Monitor  monitor.Settings
 	Budget   int    // of the solver, in search steps; 0 means strategy.DefaultBudget
-	Seed     uint64 // of the node's back-off
+	Seed     uint64 // of the node's back-off, and of whom its overlay measures
+	// Spiral is how nodes find those that are close to them, the same for all; nil
+	// means that they are asked in the order of a ring.
+	Spiral *overlay.SpiralSettings `json:",omitempty"`
 	// Starts is how often the agent has started, this time included. The node
 	// remembers nothing of the times before, and must not use the numbers of its
 	// procedures again.
 	Starts uint32
+}
+
+// Validate returns an error that names the first setting that can't be used.
+func (s Settings) Validate() error {
+	if err := s.Protocol.Validate(); err != nil {
+		return err
+	}
+	if s.Spiral != nil {
+		if err := s.Spiral.Validate(); err != nil {
+			return fmt.Errorf("spiral: %w", err)
+		}
+	}
+	return nil
 }
 
 // Agent drives one node. Run does the work.
@@ -78,18 +100,19 @@ type Agent struct {
 	watch    func(Happening)  // or nil
 	decide   strategy.Decider // what answers Solve
 
-	node    mind
+	node    *mind
 	monitor *monitor.Monitor
 	start   time.Time
 	seen    uint64 // the version of what the node knows of its host; 0 means that it is to be told
 	hosted  map[cluster.VMID]bool
-	expects []cluster.VMID      // that the host was told to let in
-	low     bool                // the monitor says that the host could as well be empty
-	usable  cluster.Resources   // what the monitor lets VMs ask for
-	resting []cluster.VMID      // that the node knows to rest
-	inputs  chan protocol.Input // from the solver and migrations
+	expects []cluster.VMID    // that the host was told to let in
+	low     bool              // the monitor says that the host could as well be empty
+	usable  cluster.Resources // what the monitor lets VMs ask for
+	resting []cluster.VMID    // that the node knows to rest
+	inputs  chan Step         // from the solver and migrations
 	timers  []protocol.SetTimer
 	alarm   *time.Timer // for the first of timers
+	measure *time.Timer // for the overlay; it does not run before there are others
 	ended   chan struct{}
 	status  Status
 }
@@ -113,42 +136,12 @@ func WithWatch(watch func(Happening)) Option { return func(a *Agent) { a.watch =
 func New(s Settings, h Hypervisor, p Peers, options ...Option) *Agent {
 	a := &Agent{
 		settings: s, host: h, peers: p, log: slog.New(slog.DiscardHandler), decide: strategy.Decide,
-		node: newMind(s), monitor: monitor.New(s.Monitor), inputs: make(chan protocol.Input), ended: make(chan struct{}),
+		node: newMind(s), monitor: monitor.New(s.Monitor), inputs: make(chan Step), ended: make(chan struct{}),
 	}
 	for _, o := range options {
 		o(a)
 	}
 	return a
-}
-
-// mind is a node and the ring that it asks for the next one.
-type mind struct {
-	*protocol.Node
-	ring *overlay.Ring
-}
-
-// newMind returns the mind of an agent with these settings. A recorded one is
-// replayed with the same.
-func newMind(s Settings) mind {
-	m := mind{ring: overlay.NewRing(nil)}
-	m.join(s.ID)
-	m.Node = protocol.New(s.ID, s.Protocol, m.ring, s.Seed)
-	m.NumberFrom(s.Starts << 16)
-	return m
-}
-
-// join gives a node its place on the ring. It depends on the ID alone, so that
-// all agents agree on it, and a replay with them. Who is gone keeps its place:
-// the node itself passes over those that it knows to be gone.
-func (m mind) join(id cluster.NodeID) { m.ring.Up(id, fmt.Sprint("node ", id)) }
-
-// step advances the node. A node that is there for the first time joins the ring
-// before.
-func (m mind) step(now time.Duration, in protocol.Input) []protocol.Output {
-	if up, ok := in.(protocol.Up); ok {
-		m.join(up.Node)
-	}
-	return m.Step(now, in)
 }
 
 // ErrCrash, as the cause of the end of a context, ends an agent at once, as if
@@ -161,8 +154,12 @@ var ErrCrash = errors.New("the agent has crashed")
 func (a *Agent) Run(ctx context.Context) error {
 	defer close(a.ended)
 	a.start = time.Now()
-	a.alarm = time.NewTimer(time.Hour)
+	if a.record != nil {
+		a.record.begin(a.start)
+	}
+	a.alarm, a.measure = stoppedTimer(), stoppedTimer()
 	defer a.alarm.Stop()
+	defer a.measure.Stop()
 	look := time.NewTicker(a.settings.Monitor.Period)
 	defer look.Stop()
 	// Migrations are the host's: they go on when the agent leaves.
@@ -174,7 +171,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		select {
 		case <-done:
 			if errors.Is(context.Cause(ctx), ErrCrash) {
-				return a.close()
+				return a.close("crashed")
 			}
 			a.log.Info("leaving")
 			patience := time.NewTimer(a.patience())
@@ -183,13 +180,18 @@ func (a *Agent) Run(ctx context.Context) error {
 			look.Stop()
 		case <-deadline:
 			a.log.Warn("left while still reserved", "partition", a.status.Partition)
-			return a.close()
+			return a.close("left while reserved")
 		case m := <-a.peers.Inbox():
 			a.step(work, protocol.Received{Message: m})
 		case in := <-a.peers.Members():
+			a.met(in)
 			a.step(work, in)
-		case in := <-a.inputs:
-			a.step(work, in)
+		case s := <-a.inputs:
+			a.stepWith(work, s)
+		case g := <-a.peers.Heard():
+			a.hear(g)
+		case <-a.measure.C:
+			a.tick()
 		case <-a.alarm.C:
 			a.fire(work)
 		case <-look.C:
@@ -197,7 +199,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		if done == nil && !a.status.Booked {
 			a.log.Info("left")
-			return a.close()
+			return a.close("left")
 		}
 	}
 }
@@ -207,11 +209,19 @@ func (a *Agent) patience() time.Duration {
 	return a.settings.Protocol.Lease + a.settings.Protocol.Collect + a.settings.Protocol.ActionLimit
 }
 
-func (a *Agent) close() error {
+// close ends the log, and says how the agent has ended.
+func (a *Agent) close(how string) error {
 	if a.record != nil {
-		return a.record.close()
+		return a.record.end(a.now(), how)
 	}
 	return nil
+}
+
+// stoppedTimer returns a timer that does not run.
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }
 
 // now is the time since the agent started.
@@ -256,15 +266,60 @@ func wanted(l protocol.Local) (kinds []protocol.Kind) {
 	return kinds
 }
 
-// step gives the node an input, after telling it what its host hosts if that
+// step gives the node an input.
+func (a *Agent) step(ctx context.Context, in protocol.Input) { a.stepWith(ctx, Step{In: in}) }
+
+// stepWith gives the node an input, after telling it what its host hosts if that
 // has changed.
-func (a *Agent) step(ctx context.Context, in protocol.Input) {
+func (a *Agent) stepWith(ctx context.Context, s Step) {
 	if local, version := a.host.Look(); version != a.seen {
 		a.seen = version
 		a.observe(ctx, local)
 	}
-	a.advance(ctx, in)
+	a.advance(ctx, s)
 	a.tellStatus()
+}
+
+// met begins to measure round trips when the first other node is there.
+func (a *Agent) met(in protocol.Input) {
+	if _, up := in.(protocol.Up); up && a.node.spiral != nil && len(a.node.spiral.nodes) == 1 {
+		a.measure.Reset(0)
+	}
+}
+
+// tick has the overlay measure a round trip.
+func (a *Agent) tick() {
+	s := Step{Tick: true}
+	a.take(&s)
+	a.gossip(s.Packets, 0)
+	a.measure.Reset(s.Next - s.At)
+}
+
+// hear gives the overlay what another's says.
+func (a *Agent) hear(g wire.Gossip) {
+	if a.node.spiral == nil {
+		return // the other has been set up otherwise
+	}
+	s := Step{Heard: &g}
+	a.take(&s)
+	a.gossip(s.Packets, g.Waited)
+}
+
+// gossip sends what the overlay asks to be sent: an answer says for how long the
+// question has waited.
+func (a *Agent) gossip(packets []overlay.Packet, waited time.Duration) {
+	for _, p := range packets {
+		a.peers.Gossip(p.To, wire.Gossip{Data: p.Data, Waited: waited})
+	}
+}
+
+// take takes a step now, and records it.
+func (a *Agent) take(s *Step) {
+	s.At = a.now()
+	a.node.take(s)
+	if a.record != nil {
+		a.record.step(s)
+	}
 }
 
 // observe tells the node what its host hosts, in the terms of the monitor: what
@@ -279,7 +334,7 @@ func (a *Agent) observe(ctx context.Context, local protocol.Local) {
 			Name: fmt.Sprint("resting on node ", a.settings.ID), Kind: rule.Root, VMs: a.resting, Always: true,
 		})
 	}
-	a.advance(ctx, protocol.Observed{Local: local})
+	a.advance(ctx, Step{In: protocol.Observed{Local: local}})
 }
 
 // arrivals tells the monitor of VMs that have come since the last look.
@@ -294,18 +349,15 @@ func (a *Agent) arrivals(local protocol.Local) {
 	a.hosted = here
 }
 
-func (a *Agent) advance(ctx context.Context, in protocol.Input) {
-	now := a.now()
-	outputs := a.node.step(now, in)
-	if a.record != nil {
-		a.record.step(now, in, outputs)
-	}
+// advance gives the node an input, and does what it asks for.
+func (a *Agent) advance(ctx context.Context, s Step) {
+	a.take(&s)
 	// The host lets a VM in before its source hears that it may come.
 	if vms := a.node.Expected(); !slices.Equal(vms, a.expects) {
 		a.expects = vms
 		a.host.Expect(vms)
 	}
-	for _, out := range outputs {
+	for _, out := range s.Out {
 		a.do(ctx, out)
 	}
 }
@@ -331,9 +383,9 @@ func (a *Agent) do(ctx context.Context, out protocol.Output) {
 
 // answer brings the result of something that took long, unless the agent has
 // ended.
-func (a *Agent) answer(in protocol.Input) {
+func (a *Agent) answer(s Step) {
 	select {
-	case a.inputs <- in:
+	case a.inputs <- s:
 	case <-a.ended:
 	}
 }
@@ -342,7 +394,10 @@ func (a *Agent) answer(in protocol.Input) {
 // say, and what comes later is not listened to.
 func (a *Agent) solve(s protocol.Solve) {
 	d := a.decide(s, a.settings.Budget)
-	a.answer(protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons})
+	a.answer(Step{
+		In:     protocol.Solved{Partition: s.Partition, Epoch: s.Epoch, Found: d.Found, Plan: d.Plan, Reasons: d.Reasons},
+		Solver: &Solver{Answer: d.Answer, Steps: d.Steps, Nodes: d.Nodes, VMs: d.VMs, Moved: d.Moved},
+	})
 }
 
 func (a *Agent) migrate(ctx context.Context, m protocol.Migrate) {
@@ -350,7 +405,7 @@ func (a *Agent) migrate(ctx context.Context, m protocol.Migrate) {
 	if err != nil {
 		a.log.Warn("action failed", "action", m.Kind, "vm", m.VM, "target", m.Target, "err", err)
 	}
-	a.answer(protocol.Migrated{VM: m.VM, OK: err == nil})
+	a.answer(Step{In: protocol.Migrated{VM: m.VM, OK: err == nil}})
 }
 
 // set plans a timer, beside those that are planned.

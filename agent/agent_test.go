@@ -15,13 +15,29 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/hypervisor/emulated"
 	"github.com/dvms-project/dvms/monitor"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
+	"github.com/dvms-project/dvms/wire"
 )
 
 const gib = 1 << 30
 
 // exchange carries messages between agents in memory, a millisecond each.
-type exchange map[cluster.NodeID]chan protocol.Message
+type exchange map[cluster.NodeID]*box
+
+// box is what waits for an agent.
+type box struct {
+	messages chan protocol.Message
+	gossip   chan wire.Gossip
+}
+
+func newExchange(nodes int) exchange {
+	e := exchange{}
+	for i := range nodes {
+		e[cluster.NodeID(i+1)] = &box{make(chan protocol.Message, 100), make(chan wire.Gossip, 100)}
+	}
+	return e
+}
 
 // hold, unless nil, is asked whether a message is to be kept back, and for how
 // long.
@@ -51,13 +67,19 @@ func (p port) Send(to cluster.NodeID, m protocol.Message) {
 	}
 	time.AfterFunc(takes, func() {
 		select {
-		case p.exchange[to] <- m:
+		case p.exchange[to].messages <- m:
 		default: // it is full, or its agent is gone
 		}
 	})
 }
 
-func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id] }
+func (p port) Inbox() <-chan protocol.Message { return p.exchange[p.id].messages }
+
+func (p port) Gossip(to cluster.NodeID, g wire.Gossip) {
+	time.AfterFunc(time.Millisecond, func() { p.exchange[to].gossip <- wire.Gossip{From: p.id, Data: g.Data, Waited: g.Waited} })
+}
+
+func (p port) Heard() <-chan wire.Gossip { return p.exchange[p.id].gossip }
 
 // Members tells at once of all others.
 func (p port) Members() <-chan protocol.Input { return p.members }
@@ -78,19 +100,19 @@ type rack struct {
 // A VM has 1 vCPU and 1 GiB, and asks for all of its vCPU.
 func newRack(t *testing.T, vms ...int) *rack {
 	t.Helper()
-	return newRackWith(t, monitor.Defaults(), vms...)
+	return newRackWith(t, agent.Settings{Monitor: monitor.Defaults()}, vms...)
 }
 
-func newRackWith(t *testing.T, looks monitor.Settings, vms ...int) *rack {
+func newRackWith(t *testing.T, s agent.Settings, vms ...int) *rack {
 	t.Helper()
 	r := &rack{
 		centre: emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil),
 		last:   make([]agent.Status, len(vms)), kinds: map[string]int{},
 	}
-	net, members, next := exchange{}, []cluster.NodeID{}, cluster.VMID(0)
+	net, members, next := newExchange(len(vms)), []cluster.NodeID{}, cluster.VMID(0)
 	for i, n := range vms {
 		id := cluster.NodeID(i + 1)
-		members, net[id] = append(members, id), make(chan protocol.Message, 100)
+		members = append(members, id)
 		err := r.centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)})
 		for range n {
 			next++
@@ -105,9 +127,8 @@ func newRackWith(t *testing.T, looks monitor.Settings, vms ...int) *rack {
 	r.stop = stop
 	for i, id := range members {
 		log := &bytes.Buffer{}
-		a := agent.New(agent.Settings{
-			ID: id, Protocol: protocol.Defaults(), Monitor: looks, Seed: 1,
-		}, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
+		s.ID, s.Protocol, s.Seed = id, protocol.Defaults(), 1
+		a := agent.New(s, r.centre.Host(id), newPort(net, id), agent.WithRecord(log), agent.WithWatch(func(h agent.Happening) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.last[i] = h.Status
@@ -192,7 +213,7 @@ func TestAgentsHeedTheMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := monitor.Defaults()
 		looks.Hold, looks.Cooldown = 4*time.Second, time.Minute
-		r := newRackWith(t, looks, 5, 1)
+		r := newRackWith(t, agent.Settings{Monitor: looks}, 5, 1)
 		time.Sleep(4500 * time.Millisecond)
 		if n := r.happened("began "); n != 0 {
 			t.Errorf("an overload of 4 s is no event yet, and there were %d", n)
@@ -284,7 +305,7 @@ func TestMigrationToAHostThatCrashesFails(t *testing.T) {
 func TestHostLetsInWhoItsAgentExpects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		centre := emulated.New(emulated.Network{Bandwidth: 1.2e9, Latency: 0.001}, nil)
-		net := exchange{1: make(chan protocol.Message, 100), 2: make(chan protocol.Message, 100)}
+		net := newExchange(2)
 		for id := cluster.NodeID(1); id <= 2; id++ {
 			if err := centre.AddHost(cluster.Node{ID: id, Name: fmt.Sprint("n", id), Capacity: cluster.Of(4*cluster.Core, 16*gib)}); err != nil {
 				t.Fatal(err)
@@ -406,14 +427,19 @@ func TestLogsReplay(t *testing.T) {
 		sends := 0
 		for i, log := range r.logs {
 			text := log.String()
-			replayed, err := agent.Replay(strings.NewReader(text), nil)
+			replayed, err := agent.Replay(strings.NewReader(text), func(s *agent.Step) {
+				for _, out := range s.Out {
+					if _, ok := out.(protocol.Send); ok {
+						sends++
+					}
+				}
+			})
 			if err != nil {
 				t.Errorf("agent %d: %v", i+1, err)
 			}
-			if lines := strings.Count(text, "\n"); replayed.Steps != lines-1 || replayed.Cut {
-				t.Errorf("agent %d: %d steps of %d lines, cut: %v", i+1, replayed.Steps, lines, replayed.Cut)
+			if lines := strings.Count(text, "\n"); replayed.Steps != lines-2 || replayed.Cut || replayed.End != "left" {
+				t.Errorf("agent %d: %d steps of %d lines, cut: %v, end: %q", i+1, replayed.Steps, lines, replayed.Cut, replayed.End)
 			}
-			sends += replayed.Sends
 		}
 		if sends == 0 {
 			t.Error("nobody has sent anything")
@@ -430,10 +456,55 @@ func TestLogsReplay(t *testing.T) {
 	})
 }
 
+// Agents that find their neighbours by a spiral repair overloads as well, and
+// what their overlays were given and asked for replays, too.
+func TestSpiralsReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gossip := overlay.SpiralDefaults()
+		gossip.Gossip = time.Second
+		r := newRackWith(t, agent.Settings{Monitor: monitor.Defaults(), Spiral: &gossip}, 6, 1, 4, 2, 1, 3)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if ids := r.overloaded(); len(ids) > 0 {
+			t.Errorf("hosts %v are overloaded still", ids)
+		}
+		r.stop()
+		r.ended.Wait()
+		text := ""
+		ticks, heard := 0, 0
+		for i, log := range r.logs {
+			text = log.String()
+			_, err := agent.Replay(strings.NewReader(text), func(s *agent.Step) {
+				if s.Tick {
+					ticks++
+				}
+				if s.Heard != nil {
+					heard++
+				}
+			})
+			if err != nil {
+				t.Errorf("agent %d: %v", i+1, err)
+			}
+		}
+		if ticks < 6*40 || heard < ticks {
+			t.Errorf("%d ticks, and %d packets heard", ticks, heard)
+		}
+		var diverged *agent.DivergedError
+		forged := strings.Replace(text, `"Seed":1`, `"Seed":2`, 1)
+		if _, err := agent.Replay(strings.NewReader(forged), nil); !errors.As(err, &diverged) || !strings.Contains(err.Error(), "packets") {
+			t.Errorf("a log of other packets: %v", err)
+		}
+		ring := strings.Replace(text, `"Spiral":{`, `"Other":{`, 1)
+		if _, err := agent.Replay(strings.NewReader(ring), nil); err == nil || errors.As(err, &diverged) {
+			t.Errorf("a log with ticks, and without a spiral: %v", err)
+		}
+	})
+}
+
 func TestReplayRefusesOtherFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "not JSON": "x\n", "another schema": `{"schema":"other"}` + "\n",
-		"no settings": `{"schema":"dvms-agent-log/1","settings":{}}` + "\n",
+		"no settings": `{"schema":"dvms-agent-log/2","settings":{}}` + "\n",
 	} {
 		if _, err := agent.Replay(strings.NewReader(text), nil); err == nil || !strings.HasPrefix(err.Error(), "line 1: ") {
 			t.Errorf("%s: %v", name, err)

@@ -9,88 +9,138 @@ import (
 	"io"
 	"time"
 
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/wire"
 )
 
 // LogSchema names the form of an agent's log. A change that readers must know
 // of changes it.
-const LogSchema = "dvms-agent-log/1"
+const LogSchema = "dvms-agent-log/2"
 
-// A log is JSON, a value a line: a header, and then a step a line.
+// A log is JSON, a value a line: a header, a step a line, and a last line that
+// says how the agent ended. One that is killed does not get to write that.
 
 type header struct {
-	Schema   string   `json:"schema"`
-	Settings Settings `json:"settings"`
+	Schema   string    `json:"schema"`
+	Began    time.Time `json:"began"` // by the machine's clock
+	Settings Settings  `json:"settings"`
 }
 
-type step struct {
-	At  time.Duration  `json:"at_ns"`
-	In  wire.Encoded   `json:"in"`
-	Out []wire.Encoded `json:"out,omitempty"`
+type line struct {
+	At      time.Duration    `json:"at_ns"`
+	In      wire.Encoded     `json:"in,omitzero"` // of the node; or a gossip or a tick, of the overlay
+	Solver  *Solver          `json:"solver,omitempty"`
+	Out     []wire.Encoded   `json:"out,omitempty"`
+	Packets []overlay.Packet `json:"packets,omitempty"`
+	Next    time.Duration    `json:"next_ns,omitempty"`
+	End     string           `json:"end,omitempty"` // the last line
 }
+
+// What the overlay is given, among the kinds of inputs.
+const (
+	tickKind   = "tick"
+	gossipKind = "gossip"
+)
 
 // recorder writes a log. The first error ends it; the agent goes on.
 type recorder struct {
-	out     *bufio.Writer
-	encoder *json.Encoder
-	err     error
-	flushed time.Duration
+	out      *bufio.Writer
+	encoder  *json.Encoder
+	settings Settings
+	err      error
+	flushed  time.Duration
 }
 
 func newRecorder(w io.Writer, s Settings) *recorder {
 	out := bufio.NewWriter(w)
-	r := &recorder{out: out, encoder: json.NewEncoder(out)}
-	r.err = r.encoder.Encode(header{LogSchema, s})
-	return r
+	return &recorder{out: out, encoder: json.NewEncoder(out), settings: s}
 }
 
-// step records an input and what the node made of it. What is older than a
-// second is handed on, so that little is lost if the agent is killed.
-func (r *recorder) step(at time.Duration, in protocol.Input, outputs []protocol.Output) {
+// begin writes the header.
+func (r *recorder) begin(at time.Time) {
+	r.err = r.encoder.Encode(header{LogSchema, at.Round(0), r.settings})
+}
+
+// step records a step. What is older than a second is handed on, so that little
+// is lost if the agent is killed.
+func (r *recorder) step(s *Step) {
 	if r.err != nil {
 		return
 	}
-	var s step
-	if s, r.err = encodeStep(at, in, outputs); r.err != nil {
+	var l line
+	if l, r.err = encode(s); r.err != nil {
 		return
 	}
-	r.err = r.encoder.Encode(s)
-	if r.err == nil && at-r.flushed > time.Second {
-		r.flushed = at
+	r.err = r.encoder.Encode(l)
+	if r.err == nil && s.At-r.flushed > time.Second {
+		r.flushed = s.At
 		r.err = r.out.Flush()
 	}
 }
 
-func (r *recorder) close() error {
+// end writes the last line.
+func (r *recorder) end(at time.Duration, how string) error {
+	if r.err == nil {
+		r.err = r.encoder.Encode(line{At: at, End: how})
+	}
 	if err := errors.Join(r.err, r.out.Flush()); err != nil {
 		return fmt.Errorf("agent: log: %w", err)
 	}
 	return nil
 }
 
-func encodeStep(at time.Duration, in protocol.Input, outputs []protocol.Output) (s step, err error) {
-	s.At = at
-	if s.In, err = wire.EncodeInput(in); err != nil {
-		return s, err
+func encode(s *Step) (l line, err error) {
+	l = line{At: s.At, Solver: s.Solver, Packets: s.Packets, Next: s.Next}
+	switch {
+	case s.Tick:
+		l.In.Kind = tickKind
+	case s.Heard != nil:
+		l.In.Kind = gossipKind
+		l.In.Value, err = json.Marshal(s.Heard)
+	default:
+		l.In, err = wire.EncodeInput(s.In)
 	}
-	for _, out := range outputs {
-		e, err := wire.EncodeOutput(out)
-		if err != nil {
-			return s, err
-		}
-		s.Out = append(s.Out, e)
+	for _, out := range s.Out {
+		e, failed := wire.EncodeOutput(out)
+		err = errors.Join(err, failed)
+		l.Out = append(l.Out, e)
 	}
-	return s, nil
+	return l, err
 }
 
-// Replayed says what came of a replay.
-type Replayed struct {
+// decode reads what a step was given. What it asked for is compared as text.
+func decode(l line, withSpiral bool) (*Step, error) {
+	s := &Step{At: l.At, Solver: l.Solver}
+	var err error
+	switch l.In.Kind {
+	case tickKind:
+		s.Tick = true
+	case gossipKind:
+		s.Heard = &wire.Gossip{}
+		err = json.Unmarshal(l.In.Value, s.Heard)
+	default:
+		s.In, err = wire.DecodeInput(l.In)
+	}
+	if err == nil && s.In == nil && !withSpiral {
+		err = fmt.Errorf("a %s, and the agent's overlay is a ring", l.In.Kind)
+	}
+	return s, err
+}
+
+// Log is an agent's log that is being replayed.
+type Log struct {
 	Settings Settings
-	Steps    int           // that were the same
-	Sends    int           // messages among what they asked for
-	Took     time.Duration // by the agent's clock
-	Cut      bool          // the last line is incomplete: the agent was killed
+	Began    time.Time // by the clock of the agent's machine
+	Steps    int       // that were the same, so far
+	End      string    // how the agent ended; "" if it was killed, or runs
+	Cut      bool      // the last line is incomplete: the agent was killed
+
+	in     *bufio.Reader
+	number int // of the line read last
+	next   *line
+	last   time.Duration
+	mind   *mind
 }
 
 // DivergedError says where a replay asked for something else than the agent did.
@@ -107,39 +157,100 @@ func (e *DivergedError) Error() string {
 // maxLine is the longest line of a log, in bytes.
 const maxLine = 64 << 20
 
-// Replay gives a fresh node the inputs of a log, and compares what it asks for
-// with what the agent's did, byte for byte. each is called with every line, for
-// a person, unless it is nil.
-func Replay(log io.Reader, each func(at time.Duration, in protocol.Input, out []protocol.Output)) (Replayed, error) {
-	var r Replayed
-	in := bufio.NewReaderSize(log, 1<<16)
-	text, err := readLine(in)
+// OpenLog reads the beginning of a log.
+func OpenLog(r io.Reader) (*Log, error) {
+	l := &Log{in: bufio.NewReaderSize(r, 1<<16), number: 1}
+	text, err := readLine(l.in)
 	if err != nil {
-		return r, fmt.Errorf("line 1: there is no header: %w", err)
+		return nil, fmt.Errorf("line 1: there is no header: %w", err)
 	}
 	var h header
 	if err := json.Unmarshal(text, &h); err != nil || h.Schema != LogSchema {
-		return r, fmt.Errorf("line 1: this is not an agent's log of the form %s", LogSchema)
+		return nil, fmt.Errorf("line 1: this is not an agent's log of the form %s", LogSchema)
 	}
-	r.Settings = h.Settings
-	if err := h.Settings.Protocol.Validate(); err != nil {
-		return r, fmt.Errorf("line 1: %w", err)
+	if err := h.Settings.Validate(); err != nil {
+		return nil, fmt.Errorf("line 1: %w", err)
 	}
-	node := newMind(h.Settings)
-	for line := 2; ; line++ {
-		text, err := readLine(in)
-		if errors.Is(err, io.EOF) {
-			r.Cut = len(text) > 0
-			return r, nil
-		}
-		if err != nil {
-			return r, fmt.Errorf("line %d: %w", line, err)
-		}
-		if err := r.replay(node, line, text, each); err != nil {
-			return r, err
-		}
-	}
+	l.Settings, l.Began, l.mind = h.Settings, h.Began, newMind(h.Settings)
+	return l, nil
 }
+
+// Next returns when the next step takes place; the error is io.EOF after the
+// last one.
+func (l *Log) Next() (time.Duration, error) {
+	if l.next != nil {
+		return l.next.At, nil
+	}
+	if l.End != "" || l.Cut {
+		return 0, io.EOF
+	}
+	l.number++
+	text, err := readLine(l.in)
+	if errors.Is(err, io.EOF) {
+		l.Cut = len(text) > 0
+		return 0, io.EOF
+	}
+	next := &line{}
+	if err == nil {
+		err = json.Unmarshal(text, next)
+	}
+	if err == nil && next.At < l.last {
+		err = fmt.Errorf("%v is earlier than the line before", next.At)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("line %d: %w", l.number, err)
+	}
+	l.last = next.At
+	if next.End != "" {
+		l.End = next.End
+		return 0, io.EOF
+	}
+	l.next = next
+	return next.At, nil
+}
+
+// Took is the time from the start of the agent to the last line that was read.
+func (l *Log) Took() time.Duration { return l.last }
+
+// Step takes the step that Next has told of: it gives the node what the agent's
+// was given, and compares what it asks for with what that asked for, byte for
+// byte.
+func (l *Log) Step() (*Step, error) {
+	recorded := *l.next
+	l.next = nil
+	s, err := decode(recorded, l.mind.spiral != nil)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", l.number, err)
+	}
+	l.mind.take(s)
+	here, err := encode(s)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", l.number, err)
+	}
+	was, is := asked(recorded), asked(here)
+	if !bytes.Equal(was, is) {
+		return nil, &DivergedError{Line: l.number, At: s.At, Recorded: string(was), Here: string(is)}
+	}
+	l.Steps++
+	return s, nil
+}
+
+// asked is what was asked for in a line, as text.
+func asked(l line) []byte {
+	text, err := json.Marshal(struct {
+		Out     []wire.Encoded   `json:"out,omitempty"`
+		Packets []overlay.Packet `json:"packets,omitempty"`
+		Next    time.Duration    `json:"next_ns,omitempty"`
+	}{l.Out, l.Packets, l.Next})
+	if err != nil {
+		panic(fmt.Sprintf("agent: what was decoded can't be encoded: %v", err))
+	}
+	return text
+}
+
+// Node is the node of the replay, as it is after the last step. It is not to be
+// stepped.
+func (l *Log) Node() *protocol.Node { return l.mind.Node }
 
 // readLine returns the next line. With io.EOF it is incomplete.
 func readLine(in *bufio.Reader) ([]byte, error) {
@@ -156,42 +267,25 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func (r *Replayed) replay(node mind, line int, text []byte, each func(time.Duration, protocol.Input, []protocol.Output)) error {
-	var s step
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("line %d: %w", line, err)
-	}
-	if s.At < r.Took {
-		return fmt.Errorf("line %d: %v is earlier than the line before", line, s.At)
-	}
-	in, err := wire.DecodeInput(s.In)
+// Replay replays a whole log. each, unless nil, is called with every step.
+func Replay(r io.Reader, each func(*Step)) (*Log, error) {
+	l, err := OpenLog(r)
 	if err != nil {
-		return fmt.Errorf("line %d: %w", line, err)
+		return nil, err
 	}
-	outputs := node.step(s.At, in)
-	if each != nil {
-		each(s.At, in, outputs)
-	}
-	here, err := encodeStep(s.At, in, outputs)
-	if err != nil {
-		return fmt.Errorf("line %d: %w", line, err)
-	}
-	recorded, err := json.Marshal(s.Out)
-	if err != nil {
-		return err
-	}
-	now, err := json.Marshal(here.Out)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(recorded, now) {
-		return &DivergedError{Line: line, At: s.At, Recorded: string(recorded), Here: string(now)}
-	}
-	r.Steps, r.Took = r.Steps+1, s.At
-	for _, out := range outputs {
-		if _, ok := out.(protocol.Send); ok {
-			r.Sends++
+	for {
+		if _, err := l.Next(); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return l, err
+		}
+		s, err := l.Step()
+		if err != nil {
+			return l, err
+		}
+		if each != nil {
+			each(s)
 		}
 	}
-	return nil
 }

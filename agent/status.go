@@ -1,11 +1,32 @@
 package agent
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 )
+
+// NodeName is the name of a node, for people.
+func NodeName(id cluster.NodeID) string { return fmt.Sprint("n", id) }
+
+// PartitionName is the name of a procedure, for people: n3.2 is the second of
+// node 3, and n3-2.1 the first since the node's agent started a second time.
+func PartitionName(id protocol.PartitionID) string {
+	if id == (protocol.PartitionID{}) {
+		return ""
+	}
+	node, number := NodeName(id.Initiator), id.Sequence&(1<<startBits-1)+1
+	if starts := id.Sequence >> startBits; starts > 1 {
+		return fmt.Sprintf("%s-%d.%d", node, starts, number)
+	}
+	return fmt.Sprintf("%s.%d", node, number)
+}
+
+// startBits is how many bits of a procedure's number count within one start of
+// the agent.
+const startBits = 16
 
 // Status is what an agent's node is doing.
 type Status struct {

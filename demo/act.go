@@ -1,8 +1,12 @@
 package demo
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -26,17 +30,15 @@ func (d *demo) act(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, s.For)
 		defer cancel()
 	}
-	faults := make(chan struct{})
+	var beside sync.WaitGroup
 	over, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(faults)
-		d.faults(ctx, over)
-	}()
+	beside.Go(func() { d.faults(ctx, over) })
+	beside.Go(func() { d.requests(ctx) })
 	for sleep(ctx, time.Duration(d.random.ExpFloat64()*float64(s.Every))) && !d.enough() {
 		d.shock()
 	}
 	stop()
-	<-faults
+	beside.Wait()
 }
 
 // enough reports whether as many overloads have arisen as were asked for.
@@ -49,7 +51,7 @@ func (d *demo) shock() {
 	var fit []cluster.NodeID
 	for i := range d.settings.Agents {
 		id := cluster.NodeID(i + 1)
-		if l, up := d.centre.State(id); up && demand(l.VMs).Within(l.Capacity) && len(l.VMs) >= vmsPerHost/2 {
+		if l, up := d.centre.State(id); up && !l.Draining && demand(l.VMs).Within(l.Capacity) && len(l.VMs) >= vmsPerHost/2 {
 			fit = append(fit, id)
 		}
 	}
@@ -85,7 +87,10 @@ func (d *demo) relieve(but cluster.NodeID) {
 		if !up {
 			continue
 		}
-		asked, capacity = asked+demand(l.VMs).CPU(), capacity+l.Capacity.CPU()
+		asked += demand(l.VMs).CPU()
+		if !l.Draining {
+			capacity += l.Capacity.CPU()
+		}
 		if id != but && demand(l.VMs).Within(l.Capacity) { // the others are for the agents to repair
 			others = append(others, l.VMs...)
 		}
@@ -164,4 +169,56 @@ func (d *demo) cut(ctx context.Context) {
 	sleep(ctx, d.settings.Cut)
 	d.fleet.cut(nil, nil)
 	d.books.say(Event{Kind: "healed", Text: "the network is whole again"})
+}
+
+// requests asks for what was asked for at given dates, until all is done or ctx
+// ends.
+func (d *demo) requests(ctx context.Context) {
+	type request struct {
+		at time.Duration
+		do func(random *rand.Rand)
+	}
+	var all []request
+	for _, r := range d.settings.Drains {
+		all = append(all, request{r.At, func(random *rand.Rand) { d.drain(r, random) }})
+	}
+	for _, r := range d.settings.Places {
+		all = append(all, request{r.At, func(random *rand.Rand) { d.place(r, random) }})
+	}
+	slices.SortStableFunc(all, func(a, b request) int { return cmp.Compare(a.at, b.at) })
+	random := newRandom(d.settings.Seed, 3)
+	for began := time.Now(); len(all) > 0 && sleep(ctx, all[0].at-time.Since(began)); all = all[1:] {
+		all[0].do(random)
+	}
+}
+
+// drain has a host emptied.
+func (d *demo) drain(r Drain, random *rand.Rand) {
+	id := cluster.NodeID(r.Node)
+	if up := d.fleet.up(); id == 0 && len(up) > 0 {
+		id = up[random.IntN(len(up))]
+	}
+	if l, _ := d.centre.State(id); id != 0 && !l.Draining {
+		d.books.drain(id, len(l.VMs))
+		d.centre.Drain(id, true)
+	}
+}
+
+// place gives VMs to a host, to be started there or elsewhere.
+func (d *demo) place(r Place, random *rand.Rand) {
+	up := d.fleet.up()
+	if len(up) == 0 {
+		return
+	}
+	to := up[random.IntN(len(up))]
+	vms := make([]cluster.VM, r.VMs)
+	for i := range vms {
+		vms[i] = d.newVM(random)
+	}
+	d.books.place(to, vms)
+	for _, v := range vms {
+		if err := d.centre.Submit(v, to); err != nil {
+			d.books.say(Event{Kind: "place", Text: fmt.Sprint(err)})
+		}
+	}
 }

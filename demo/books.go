@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +19,7 @@ import (
 // Event is something that happened, in a line for a person.
 type Event struct {
 	At   time.Duration // since the agents knew each other
-	Kind string        // overload, repaired, began, plan, ended, killed, started, cut or healed
+	Kind string        // measuring, overload, repaired, began, plan, ended, drain, emptied, place, running, no-way, killed, started, cut or healed
 	Text string
 }
 
@@ -37,9 +38,13 @@ type books struct {
 	total    int                          // overloads, open ones included
 	lost     int                          // overloads that ended because the host crashed
 	outcomes map[string]int               // of procedures
+	spread   int                          // sites of all procedures, summed up
 	counts   transport.Counts             // of agents that have ended
 	messages int                          // of the protocol, of agents that have ended
 	kills    []*kill
+	drains   []*drain
+	places   []*place
+	vms      int // placed ones included
 	cuts     int
 	held     int // agents that were reserved when the demonstration ended
 	closed   bool
@@ -65,8 +70,28 @@ type kill struct {
 	freed   time.Duration           // when the last of them was not any more
 }
 
+// drain is a host that is to be emptied.
+type drain struct {
+	node    cluster.NodeID
+	at      time.Time
+	vms     int           // that it had
+	took    time.Duration // until it was empty
+	done    bool
+	reasons string // why it could not be done, when it was last tried
+}
+
+// place is VMs that are to be started.
+type place struct {
+	to      cluster.NodeID // the host that was given them
+	at      time.Time
+	vms     int
+	waiting map[cluster.VMID]bool
+	took    time.Duration // until all ran
+	reasons string
+}
+
 func newBooks(s Settings, bound time.Duration) *books {
-	return &books{settings: s, bound: bound, agents: map[cluster.NodeID]*known{}, open: map[cluster.NodeID]time.Time{}, outcomes: map[string]int{}}
+	return &books{settings: s, bound: bound, agents: map[cluster.NodeID]*known{}, open: map[cluster.NodeID]time.Time{}, outcomes: map[string]int{}, vms: s.Agents * vmsPerHost}
 }
 
 // begin starts the clock.
@@ -87,6 +112,7 @@ func (b *books) changed(id cluster.NodeID) {
 		return
 	}
 	l, up := b.centre.State(id)
+	b.progress(id, l)
 	asked := demand(l.VMs)
 	since, was := b.open[id]
 	over, is := asked.Exceeding(l.Capacity)
@@ -104,6 +130,89 @@ func (b *books) changed(id cluster.NodeID) {
 		b.total++
 		b.note("overload", "%s is overloaded: %s %s of %s", nameOf(id), over, amount(asked, over), amount(l.Capacity, over))
 	}
+}
+
+// drain notes that a host is to be emptied.
+func (b *books) drain(id cluster.NodeID, vms int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.drains = append(b.drains, &drain{node: id, at: time.Now(), vms: vms})
+	b.note("drain", "%s is to be emptied: %s", nameOf(id), count(vms, "VM"))
+}
+
+// place notes that a host is given VMs to be started.
+func (b *books) place(to cluster.NodeID, vms []cluster.VM) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := &place{to: to, at: time.Now(), vms: len(vms), waiting: map[cluster.VMID]bool{}}
+	for _, v := range vms {
+		p.waiting[v.ID] = true
+	}
+	b.places = append(b.places, p)
+	b.vms += len(vms)
+	b.note("place", "%s is given %s to be started", nameOf(to), count(len(vms), "VM"))
+}
+
+// progress notes what a host's VMs tell of drains and of VMs to be started.
+func (b *books) progress(id cluster.NodeID, l protocol.Local) {
+	for _, d := range b.drains {
+		if d.node == id && l.Draining && !d.done && len(l.VMs) == 0 {
+			d.done, d.took, d.reasons = true, time.Since(d.at), ""
+			b.note("emptied", "%s is empty after %.1f s", nameOf(id), d.took.Seconds())
+		}
+	}
+	for _, p := range b.places {
+		before := len(p.waiting)
+		for _, v := range l.VMs {
+			delete(p.waiting, v.ID)
+		}
+		if before > 0 && len(p.waiting) == 0 {
+			p.took, p.reasons = time.Since(p.at), ""
+			b.note("running", "all of the %s that %s was given run, after %.1f s", count(p.vms, "VM"), nameOf(p.to), p.took.Seconds())
+		}
+	}
+}
+
+// answered notes that an agent had to say why what was asked for can't be done.
+// As long as other procedures hold hosts, that is not the last word.
+func (b *books) answered(id cluster.NodeID, in protocol.PartitionID, a agent.Answer) {
+	if a.Outcome != protocol.Unsolvable.String() {
+		return
+	}
+	reasons, said := a.Reasons, false
+	if b.others(in) {
+		reasons = ""
+	}
+	for _, d := range b.drains {
+		if d.node == id && !d.done && strings.Contains(a.Event, protocol.Drain.String()) {
+			d.reasons, said = reasons, true
+		}
+	}
+	for _, p := range b.places {
+		if p.to == id && len(p.waiting) > 0 && strings.Contains(a.Event, protocol.Place.String()) {
+			p.reasons, said = reasons, true
+		}
+	}
+	if said {
+		b.note("no-way", "%s has no solution for its %s yet: %s", nameOf(id), a.Event, cmp.Or(a.Reasons, "other hosts are busy"))
+	}
+}
+
+// others reports whether there are other procedures, or will be.
+func (b *books) others(than protocol.PartitionID) bool {
+	for _, k := range b.agents {
+		if k.status.Booked && k.status.Partition != than {
+			return true
+		}
+	}
+	return len(b.open) > 0
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func amount(r cluster.Resources, of cluster.Resource) string {
@@ -185,11 +294,11 @@ func (b *books) killed(id cluster.NodeID) {
 	what := ""
 	switch {
 	case entry.inPlan:
-		what = fmt.Sprintf(", which leads %s in mid-plan", partitionName(k.status.Partition))
+		what = fmt.Sprintf(", which leads %s in mid-plan", agent.PartitionName(k.status.Partition))
 	case entry.leader:
-		what = fmt.Sprintf(", which leads %s", partitionName(k.status.Partition))
+		what = fmt.Sprintf(", which leads %s", agent.PartitionName(k.status.Partition))
 	case k.status.Booked:
-		what = fmt.Sprintf(", a member of %s", partitionName(k.status.Partition))
+		what = fmt.Sprintf(", a member of %s", agent.PartitionName(k.status.Partition))
 	}
 	b.note("killed", "%s is killed%s", nameOf(id), what)
 }
@@ -222,26 +331,16 @@ func (b *books) hear(id cluster.NodeID, n news) {
 	case "status":
 		b.release(id, h.Status)
 	case "began":
-		b.note("began", "%s asks for help: procedure %s", nameOf(id), partitionName(h.Partition))
+		b.note("began", "%s asks for help: procedure %s, %s", nameOf(id), agent.PartitionName(h.Partition), h.Event)
 	case "applying":
-		b.note("plan", "%s has a plan for %s: %s", nameOf(id), partitionName(h.Partition), migrations(h.Migrations))
+		b.note("plan", "%s has a plan for %s: %s", nameOf(id), agent.PartitionName(h.Partition), count(h.Migrations, "action"))
+	case "answered":
+		b.answered(id, h.Partition, *h.Status.Answer)
 	case "ended":
 		b.outcomes[h.Outcome]++
-		b.note("ended", "%s is %s, of %s", partitionName(h.Partition), h.Outcome, names(h.Members))
+		b.spread += b.settings.spread(h.Members)
+		b.note("ended", "%s is %s, of %s", agent.PartitionName(h.Partition), h.Outcome, names(h.Members))
 	}
-}
-
-func migrations(n int) string {
-	if n == 1 {
-		return "1 migration"
-	}
-	return fmt.Sprintf("%d migrations", n)
-}
-
-// partitionName is the name of a partition as in traces: node and number. The
-// number starts anew each time that its node starts.
-func partitionName(id protocol.PartitionID) string {
-	return fmt.Sprintf("%s.%d", nameOf(id.Initiator), id.Sequence&0xffff+1)
 }
 
 func names(ids []cluster.NodeID) string {
@@ -299,7 +398,8 @@ func (b *books) close() {
 	}
 }
 
-// quiet reports whether no host that is up is overloaded, and nobody reserved.
+// quiet reports whether no host that is up is overloaded, nobody reserved, and
+// what was asked for is served.
 func (b *books) quiet() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -308,6 +408,35 @@ func (b *books) quiet() bool {
 	}
 	for _, k := range b.agents {
 		if k.status.Booked {
+			return false
+		}
+	}
+	return b.served()
+}
+
+// settle forgets why what was asked for could not be done: the load does not
+// change any more, and it will be tried again.
+func (b *books) settle() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range b.drains {
+		d.reasons = ""
+	}
+	for _, p := range b.places {
+		p.reasons = ""
+	}
+}
+
+// served reports whether all that was asked for is done, or was said to be
+// impossible, or its host is down.
+func (b *books) served() bool {
+	for _, d := range b.drains {
+		if !d.done && d.reasons == "" && b.agents[d.node].up {
+			return false
+		}
+	}
+	for _, p := range b.places {
+		if len(p.waiting) > 0 && p.reasons == "" && b.agents[p.to].up {
 			return false
 		}
 	}

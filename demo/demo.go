@@ -18,6 +18,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/dvms-project/dvms/agent"
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/hypervisor/emulated"
 	"github.com/dvms-project/dvms/monitor"
@@ -35,6 +36,10 @@ type Settings struct {
 	Kill      int           // agents killed at random moments, every second one while it leads a plan
 	Return    time.Duration // a killed agent starts again after this time; 0 means never
 	Cut       time.Duration // how long the network is cut into halves, once; 0 means never
+	Sites     int           // on which the hosts stand, from 1 to 4; 0 means 1
+	Spiral    bool          // agents ask those that are close first, instead of in the order of a ring
+	Drains    []Drain
+	Places    []Place
 	// Program is the command that runs Agent in a process of its own; nil means
 	// that agents are goroutines.
 	Program []string
@@ -42,6 +47,18 @@ type Settings struct {
 	Log     *slog.Logger
 	Say     func(Event) // or nil; is called for all that happens
 	Show    func(View)  // or nil; is called four times a second
+}
+
+// Drain asks for a host to be emptied, for good.
+type Drain struct {
+	At   time.Duration
+	Node int // 1 is the first; 0 means any that is up
+}
+
+// Place asks for VMs to be started. Any host is given them, to find a place.
+type Place struct {
+	At  time.Duration
+	VMs int
 }
 
 // The emulated hosts and VMs.
@@ -75,8 +92,37 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("kill: %d is not a number from 0 to 100", s.Kill)
 	case s.Kill >= s.Agents && s.Return == 0:
 		return fmt.Errorf("kill: %d of %d agents that do not return would leave none", s.Kill, s.Agents)
+	case s.Sites < 0 || s.Sites > len(sites) || s.Sites > s.Agents:
+		return fmt.Errorf("sites: %d is not a number from 1 to %d", s.Sites, min(len(sites), s.Agents))
 	case s.Cut < 0 || s.Return < 0 || s.Every < 0:
 		return errors.New("a time is negative")
+	}
+	for _, r := range s.Drains {
+		if r.Node < 0 || r.Node > s.Agents {
+			return fmt.Errorf("drain: there is no host n%d of %d", r.Node, s.Agents)
+		}
+		if err := s.validateDate("drain", r.At); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.Places {
+		if r.VMs < 1 || r.VMs > mostPlaced {
+			return fmt.Errorf("place: %d is not a number of VMs from 1 to %d", r.VMs, mostPlaced)
+		}
+		if err := s.validateDate("place", r.At); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostPlaced is the most VMs that are started at once.
+const mostPlaced = 1000
+
+// validateDate wants a date before the load ends.
+func (s Settings) validateDate(what string, at time.Duration) error {
+	if at < 0 || s.For > 0 && at > s.For {
+		return fmt.Errorf("%s: %v is not a date from 0s to %v, when the load ends", what, at, s.For)
 	}
 	return nil
 }
@@ -88,6 +134,7 @@ type demo struct {
 	random    *rand.Rand
 	centre    *emulated.DataCentre
 	books     *books
+	vms       cluster.VMID // the last one that was added
 	authority *transport.Authority
 	address   string // of the authority
 	fleet     *fleet
@@ -103,7 +150,7 @@ func Run(ctx context.Context, s Settings) (Summary, error) {
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
-	s.Every = cmp.Or(s.Every, shockEvery)
+	s.Every, s.Sites = cmp.Or(s.Every, shockEvery), cmp.Or(s.Sites, 1)
 	d := &demo{settings: s, protocol: protocol.Defaults(), random: newRandom(s.Seed, 1)}
 	d.books = newBooks(s, bound(d.protocol))
 	d.centre = emulated.New(network, d.books.changed)
@@ -122,8 +169,12 @@ func Run(ctx context.Context, s Settings) (Summary, error) {
 	if err := d.fleet.startAll(work); err != nil {
 		return Summary{}, errors.Join(err, d.fleet.stopAll())
 	}
-	d.books.begin()
 	shown := d.show(work)
+	if s.Spiral {
+		d.books.say(Event{Kind: "measuring", Text: fmt.Sprintf("for %v the agents find out how far they are from each other", warmUp)})
+		sleep(ctx, warmUp)
+	}
+	d.books.begin()
 	d.act(ctx)
 	d.settle(ctx)
 	d.books.close()
@@ -146,7 +197,6 @@ const longestMigration = 1500 * time.Millisecond
 
 // furnish adds hosts and VMs to the data centre.
 func (d *demo) furnish() error {
-	next := cluster.VMID(0)
 	for i := range d.settings.Agents {
 		id := cluster.NodeID(i + 1)
 		node := cluster.Node{ID: id, Name: nameOf(id), Capacity: cluster.Of(hostCores*cluster.Core, hostMemory)}
@@ -154,11 +204,7 @@ func (d *demo) furnish() error {
 			return err
 		}
 		for range vmsPerHost {
-			next++
-			usual := usualLoad * hostCores / vmsPerHost * float64(cluster.Core)
-			demand := cluster.Millicores(usual * (0.5 + d.random.Float64()))
-			v := cluster.VM{ID: next, Name: fmt.Sprint("v", next), VCPUs: vmVCPUs, Demand: cluster.Of(demand, vmMemory), DirtyRate: dirtyRate}
-			if err := d.centre.AddVM(v, id); err != nil {
+			if err := d.centre.AddVM(d.newVM(d.random), id); err != nil {
 				return err
 			}
 		}
@@ -166,7 +212,15 @@ func (d *demo) furnish() error {
 	return nil
 }
 
-func nameOf(id cluster.NodeID) string { return fmt.Sprint("n", id) }
+// newVM returns a VM that asks for the usual, more or less.
+func (d *demo) newVM(random *rand.Rand) cluster.VM {
+	d.vms++
+	usual := usualLoad * hostCores / vmsPerHost * float64(cluster.Core)
+	demand := cluster.Millicores(usual * (0.5 + random.Float64()))
+	return cluster.VM{ID: d.vms, Name: fmt.Sprint("v", d.vms), VCPUs: vmVCPUs, Demand: cluster.Of(demand, vmMemory), DirtyRate: dirtyRate}
+}
+
+func nameOf(id cluster.NodeID) string { return agent.NodeName(id) }
 
 // serve starts the cluster's authority.
 func (d *demo) serve(ctx context.Context) (ended <-chan struct{}, err error) {
@@ -209,8 +263,10 @@ func (d *demo) show(ctx context.Context) (ended <-chan struct{}) {
 	return done
 }
 
-// settle waits until nothing is overloaded and nobody reserved.
+// settle waits until nothing is overloaded and nobody reserved, and what was
+// asked for is done or known to be impossible.
 func (d *demo) settle(ctx context.Context) {
+	d.books.settle()
 	for began := time.Now(); !d.books.quiet() && time.Since(began) < patience; {
 		if !sleep(ctx, 100*time.Millisecond) {
 			return

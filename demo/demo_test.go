@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,6 +100,38 @@ func TestLeaderDiesInMidPlan(t *testing.T) {
 	}
 }
 
+// A host is emptied and VMs are started while hosts are overloaded; agents on two
+// sites find out who is close.
+func TestRequestsAndSites(t *testing.T) {
+	t.Parallel()
+	sum := run(t, demo.Settings{
+		Agents: 8, Seed: 1, Overloads: 3, Every: 100 * time.Millisecond, Sites: 2, Spiral: true,
+		Drains: []demo.Drain{{At: 500 * time.Millisecond, Node: 3}}, Places: []demo.Place{{At: 200 * time.Millisecond, VMs: 2}},
+	})
+	if len(sum.Drains) != 1 || !sum.Drains[0].Emptied || sum.Drains[0].Node != "n3" || sum.Drains[0].Left != 0 {
+		t.Errorf("%+v", sum.Drains)
+	}
+	if len(sum.Places) != 1 || sum.Places[0].Running != 2 || sum.VMs != 82 {
+		t.Errorf("%+v", sum.Places)
+	}
+	if sum.Overlay != "spiral" || sum.Sites != 2 || sum.Within == 0 || sum.Within > sum.Migrations || sum.Spread < 1 {
+		t.Errorf("%+v", sum)
+	}
+}
+
+// Two hosts can't do without one of them: it stays as it is, and the summary says
+// why.
+func TestDrainThatIsImpossible(t *testing.T) {
+	t.Parallel()
+	sum, err := demo.Run(t.Context(), demo.Settings{Agents: 2, Seed: 1, For: time.Second, Every: time.Hour, Drains: []demo.Drain{{Node: 1}}})
+	if err != nil || sum.Passed || len(sum.Drains) != 1 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if d := sum.Drains[0]; d.Emptied || d.Left != 10 || !strings.HasPrefix(d.Reasons, "can't leave: v") {
+		t.Errorf("%+v", d)
+	}
+}
+
 // A demonstration that is told to end at once ends, and leaves nobody behind.
 func TestInterruptedDemo(t *testing.T) {
 	for name, program := range map[string][]string{"goroutines": nil, "processes": processes(t)} {
@@ -121,6 +154,11 @@ func TestBadSettings(t *testing.T) {
 		"kills all":  {Agents: 4, Kill: 4},
 		"for":        {Agents: 4, For: -1},
 		"a negative": {Agents: 4, Cut: -1},
+		"sites":      {Agents: 9, Sites: 5},
+		"few hosts":  {Agents: 2, Sites: 3},
+		"no host":    {Agents: 4, Drains: []demo.Drain{{Node: 5}}},
+		"too late":   {Agents: 4, For: time.Second, Drains: []demo.Drain{{At: time.Minute}}},
+		"no VMs":     {Agents: 4, Places: []demo.Place{{VMs: 0}}},
 	} {
 		if _, err := demo.Run(t.Context(), s); err == nil {
 			t.Errorf("%s: no error", name)

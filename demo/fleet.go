@@ -109,7 +109,9 @@ type assignment struct {
 	Authority string              `json:"authority"` // its address
 	Seeds     []membership.Member `json:"seeds"`
 	Agent     agent.Settings      `json:"agent"`
-	Log       string              `json:"log,omitempty"` // a file for its inputs
+	// Delays emulate the latency to other sites.
+	Delays map[cluster.NodeID]time.Duration `json:"delays,omitempty"`
+	Log    string                           `json:"log,omitempty"` // a file for its inputs
 }
 
 // start starts an agent, for the first time or again.
@@ -126,8 +128,9 @@ func (f *fleet) start(ctx context.Context, id cluster.NodeID) error {
 	m := f.members[id]
 	m.starts++
 	m.killed, m.address = false, ""
-	a := assignment{Name: nameOf(id), Token: token, Authority: f.demo.address, Seeds: f.seeds(), Agent: agent.Settings{
+	a := assignment{Name: nameOf(id), Token: token, Authority: f.demo.address, Seeds: f.seeds(), Delays: f.demo.settings.delays(id), Agent: agent.Settings{
 		ID: id, Protocol: f.demo.protocol, Monitor: monitorSettings(), Seed: f.demo.settings.Seed, Starts: m.starts,
+		Spiral: f.demo.settings.spiral(),
 	}}
 	if dir := f.demo.settings.Logs; dir != "" {
 		a.Log = filepath.Join(dir, fmt.Sprintf("%s-%d.jsonl", a.Name, m.starts))

@@ -36,7 +36,7 @@ func (a assignment) run(ctx context.Context, host agent.Hypervisor, cuts <-chan 
 	}
 	log = log.With("agent", a.Name)
 	mesh := transport.NewMesh(identity, l, transport.Settings{
-		Name: a.Name, Starts: a.Agent.Starts, Membership: membership.Defaults(), Seeds: a.Seeds, Authority: a.Authority,
+		Name: a.Name, Starts: a.Agent.Starts, Membership: membership.Defaults(), Seeds: a.Seeds, Authority: a.Authority, Delays: a.Delays,
 	}, log)
 	options := []agent.Option{agent.WithLog(log), agent.WithWatch(func(h agent.Happening) { tell(news{Happening: &h}) })}
 	if a.Log != "" {

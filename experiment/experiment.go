@@ -42,8 +42,11 @@ type Spec struct {
 	Seed     uint64
 	Version  string // of the program, for the trace's header
 	Files    fs.FS  // where Workload.Traces is; nil if it is not needed
-	// Check makes the simulation look at its invariants after each event, and
-	// end with an error when one does not hold. It takes several times as long.
+	// Check makes the simulation look at its invariants, and at those of the
+	// protocol, after each event, and end with an error when one does not hold; it
+	// is a *Breach if it is the protocol's. The run is the same. When it is over, it
+	// goes on without records, faults and changes of load, to see whether it comes
+	// to rest. It takes several times as long.
 	Check bool
 }
 
@@ -95,7 +98,11 @@ func Run(ctx context.Context, spec Spec, sink trace.Sink, progress func(Progress
 		}
 	}
 	w.finish(partial)
-	return Stats{Partial: partial, Events: w.sim.Events()}, nil
+	stats := Stats{Partial: partial, Events: w.sim.Events()}
+	if spec.Check && !partial {
+		err = w.settle()
+	}
+	return stats, err
 }
 
 // repairs reports whether a strategy is DVMS, on whatever overlay: hosts look

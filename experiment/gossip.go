@@ -14,6 +14,7 @@ import (
 // gossip is the overlay of each node, and what they tell each other so as to
 // know where they are.
 type gossip struct {
+	ring     *overlay.Ring
 	overlays []overlay.Overlay // by node; all the same ring, or one spiral each
 	spirals  []*overlay.Spiral // by node; nil if the strategy has none
 	flying   slab[packet]
@@ -39,6 +40,7 @@ func newGossip(spec Spec, nodes []cluster.Node) (g gossip) {
 		names[i] = n.Name
 	}
 	ring := overlay.HashedRing(names)
+	g.ring = ring
 	for _, n := range nodes {
 		if spec.Strategy != "dvms-spiral" {
 			g.overlays = append(g.overlays, ring)
@@ -62,6 +64,10 @@ func (w *world) startGossip() {
 // Handle lets a node measure a round trip.
 func (t *tickDue) Handle(_ sim.Seconds, node uint64) {
 	w := (*world)(t)
+	if w.isDown(int(node)) {
+		w.weather.outages[node].ticking = false
+		return
+	}
 	packets, next := w.gossip.spirals[node].Tick(w.now())
 	w.sendPackets(int(node), packets)
 	w.at(next, t, node)
@@ -71,6 +77,9 @@ func (t *tickDue) Handle(_ sim.Seconds, node uint64) {
 func (p *packetDue) Handle(_ sim.Seconds, number uint64) {
 	w := (*world)(p)
 	at := w.gossip.flying.take(number)
+	if !w.reaches(at.from, at.to) {
+		return
+	}
 	bandwidth := w.geography.bandwidth(at.to, at.from, w.spec.Scenario.Hosts.Network)
 	w.sendPackets(at.to, w.gossip.spirals[at.to].Receive(w.now(), cluster.NodeID(at.from), at.data, bandwidth))
 }
@@ -80,7 +89,22 @@ func (w *world) sendPackets(from int, packets []overlay.Packet) {
 		to := int(p.To)
 		w.gossip.packets++
 		w.gossip.bytes += len(p.Data)
-		w.at(w.now()+w.geography.delay(from, to), (*packetDue)(w), w.gossip.flying.put(packet{from, to, p.Data}))
+		for _, at := range w.arrivals(from, to) {
+			w.at(at, (*packetDue)(w), w.gossip.flying.put(packet{from, to, p.Data}))
+		}
+	}
+}
+
+// restartGossip gives a node that returns an overlay that knows nobody yet.
+func (w *world) restartGossip(host int, seed uint64) {
+	if w.gossip.spirals == nil {
+		return
+	}
+	s := overlay.NewSpiral(cluster.NodeID(host), w.spec.Scenario.Settings.overlay(), w.gossip.ring, seed)
+	w.gossip.overlays[host], w.gossip.spirals[host] = s, s
+	if o := &w.weather.outages[host]; !o.ticking {
+		o.ticking = true
+		w.at(w.now(), (*tickDue)(w), uint64(host))
 	}
 }
 

@@ -104,7 +104,7 @@ func (d *taskDue) Handle(_ sim.Seconds, number uint64) {
 	default:
 		w.removeRules(t.removed)
 	}
-	w.settle()
+	w.fulfil()
 }
 
 // wish notes a request that may take a while.
@@ -174,7 +174,7 @@ func (w *world) wakeAll(r protocol.Rule) {
 func (w *world) wake(id sim.HostID) {
 	h := &w.hosts[id]
 	h.stale = true
-	if !h.looking && repairs(w.spec.Strategy) && w.asks(id) != 0 {
+	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && w.asks(id) != 0 {
 		h.looking = true
 		w.at(w.monitor.NextLook(w.now(), h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -240,8 +240,8 @@ func (w *world) withdraw(taken func(*wish) bool) {
 	w.endWishes("withdrawn", taken)
 }
 
-// settle ends wishes that have come true.
-func (w *world) settle() {
+// fulfil ends wishes that have come true.
+func (w *world) fulfil() {
 	if len(w.operator.wishes) > 0 {
 		w.endWishes("done", w.fulfilled)
 	}
@@ -267,7 +267,7 @@ func (w *world) endWishes(outcome string, which func(*wish) bool) {
 func (w *world) fulfilled(v *wish) bool {
 	switch v.kind {
 	case protocol.Drain:
-		return len(w.sim.Hosted(v.host)) == 0 && len(w.hosts[v.host].incoming) == 0
+		return w.sim.IsOn(v.host) && len(w.sim.Hosted(v.host)) == 0 && len(w.hosts[v.host].incoming) == 0
 	case protocol.Place:
 		return !slices.ContainsFunc(v.vms, func(vm cluster.VMID) bool { return w.sim.State(sim.VMID(vm)) != sim.VMRunning })
 	case protocol.BrokenRule:

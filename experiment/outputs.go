@@ -19,7 +19,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 	for _, out := range outputs {
 		switch out := out.(type) {
 		case protocol.Send:
-			w.deliver(int(out.To), protocol.Received{Message: out.Message}, now+w.geography.delay(node, int(out.To)))
+			for _, at := range w.arrivals(node, int(out.To)) {
+				w.deliver(int(out.To), protocol.Received{Message: out.Message}, at)
+			}
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
@@ -40,6 +42,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
 		case protocol.Ended:
+			if w.checker != nil {
+				w.checker.ended(out)
+			}
 			w.ended(now, out)
 		default:
 			panic(fmt.Sprintf("experiment: unknown output %T", out))
@@ -109,16 +114,32 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		FromSite: w.geography.name(node), ToSite: w.geography.name(int(target)),
 		Outcome: "failed", Partition: w.partitionName(m.Partition), Reason: w.reason(node, m),
 	}
+	if w.checker != nil {
+		w.checker.migrates(node, m)
+	}
+	if w.refuses(node, m) {
+		w.recordMigration(*record)
+		w.deliver(node, protocol.Migrated{VM: m.VM}, now)
+		return
+	}
+	life := w.life(node)
 	err := w.sim.Migrate(vm, target, w.spec.Scenario.Settings.policy(), func(done sim.Migration) {
 		delete(w.moving, vm)
+		if w.checker != nil {
+			w.checker.migrated(m.VM)
+		}
 		w.expect(target, m.VM, false)
+		w.revive(vm)
 		if done.Err == nil {
 			record.Outcome = "done"
 			w.arrived(target, m.VM)
 		}
 		record.Duration, record.Bytes, record.Rounds, record.Downtime = done.Duration().Duration(), done.Bytes, done.Transfers-1, done.Downtime.Duration()
 		w.recordMigration(*record)
-		w.step(node, protocol.Migrated{VM: m.VM, OK: done.Err == nil})
+		if !w.isDown(node) && w.life(node) == life {
+			w.step(node, protocol.Migrated{VM: m.VM, OK: done.Err == nil})
+		}
+		w.flies(node, int(target), -1)
 	})
 	if err != nil {
 		w.recordMigration(*record)
@@ -126,7 +147,11 @@ func (w *world) migrate(node int, m protocol.Migrate) {
 		return
 	}
 	w.moving[vm] = record
+	w.flies(node, int(target), +1)
 	w.expect(target, m.VM, true)
+	if w.checker != nil {
+		w.checker.began(node, m)
+	}
 }
 
 // expect tells a host that a VM is on its way to it, or no longer is.
@@ -138,7 +163,7 @@ func (w *world) expect(target sim.HostID, vm cluster.VMID, coming bool) {
 	} else {
 		h.incoming = slices.DeleteFunc(slices.Clone(h.incoming), func(v cluster.VMID) bool { return v == vm })
 		w.regather()
-		w.settle()
+		w.fulfil()
 	}
 }
 

@@ -117,16 +117,6 @@ func (s *Scenario) tasks() ([]task, error) {
 	return all, nil
 }
 
-// arrivals returns how many VMs come in the course of a run.
-func (s *Scenario) arrivals() (n int) {
-	for _, r := range s.Requests {
-		if r.Place.isThere() {
-			n += max(r.Place.Count, 1)
-		}
-	}
-	return n
-}
-
 // validateRequests returns an error that names the first request that makes no
 // sense.
 func (s *Scenario) validateRequests() error {

@@ -33,6 +33,7 @@ type Scenario struct {
 	Strategies []string  `yaml:"strategies"`
 	Seeds      []uint64  `yaml:"seeds"`
 	Duration   Duration  `yaml:"duration"`
+	Faults     Faults    `yaml:"faults"` // none by default
 	Settings   Settings  `yaml:"settings"`
 
 	from *settings.File // nil if it was not read from a file
@@ -183,6 +184,7 @@ func Default() Scenario {
 		Strategies: slices.Clone(Usual),
 		Seeds:      []uint64{23},
 		Duration:   Duration(law.Duration),
+		Faults:     defaultFaults(),
 		Settings: Settings{
 			Latency: Duration(time.Millisecond),
 			Sample:  Duration(10 * time.Second),
@@ -245,7 +247,8 @@ func (s *Scenario) WrongTraces(err error) error {
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
 	for _, part := range []func() error{
-		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateRequests, s.validateSettings,
+		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateRequests, s.validateFaults,
+		s.validateSettings,
 	} {
 		if err := part(); err != nil {
 			return s.from.Locate(err)

@@ -10,14 +10,8 @@ import (
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/strategy"
-	"github.com/dvms-project/dvms/trace"
 	"github.com/dvms-project/dvms/wire"
 )
-
-// nowhere takes records, and keeps none.
-type nowhere struct{}
-
-func (nowhere) Record(trace.Record) {}
 
 // onWire is how long a frame of the agents is, with what TLS adds.
 func onWire(m protocol.Message) (int, error) {

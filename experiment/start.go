@@ -21,15 +21,32 @@ func (w *world) launch(node int, m protocol.Migrate) {
 	record := &trace.Start{
 		At: now, VM: w.vms[m.VM].Name, Node: hostName(node), On: hostName(int(target)), Outcome: "failed", Partition: w.partitionName(m.Partition),
 	}
+	if w.checker != nil {
+		w.checker.migrates(node, m)
+	}
+	if w.refuses(node, m) {
+		w.sink.Record(*record)
+		w.deliver(node, protocol.Migrated{VM: m.VM}, now)
+		return
+	}
 	w.operator.starting[m.VM] = record
+	w.flies(node, int(target), +1)
 	w.expect(target, m.VM, true)
+	if w.checker != nil {
+		w.checker.began(node, m)
+	}
+	life := w.life(node)
 	err := w.boot(sim.VMID(m.VM), target, func(err error) {
 		w.launched(node, m, err)
-		w.step(node, protocol.Migrated{VM: m.VM, OK: err == nil})
+		if !w.isDown(node) && w.life(node) == life {
+			w.step(node, protocol.Migrated{VM: m.VM, OK: err == nil})
+		}
+		w.flies(node, int(target), -1)
 	})
 	if err != nil {
 		w.launched(node, m, err)
 		w.deliver(node, protocol.Migrated{VM: m.VM}, now)
+		w.flies(node, int(target), -1)
 	}
 }
 
@@ -43,10 +60,13 @@ func (w *world) launched(node int, m protocol.Migrate, err error) {
 		w.operator.waiting[id] = slices.DeleteFunc(slices.Clone(w.operator.waiting[id]), func(vm cluster.VMID) bool { return vm == m.VM })
 		w.hosts[id].stale = true
 	}
+	if w.checker != nil {
+		w.checker.migrated(m.VM)
+	}
 	record.Duration = w.now() - record.At
 	w.sink.Record(*record)
 	w.expect(sim.HostID(m.Target), m.VM, false)
-	w.settle()
+	w.fulfil()
 }
 
 // boot boots a VM on a host, as the image of a usual distribution does from an

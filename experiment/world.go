@@ -50,6 +50,11 @@ type world struct {
 	geography *geography
 	gossip    gossip
 	sent      traffic
+	weather   *weather        // nil if nothing goes wrong
+	checker   *checker        // nil if nobody looks
+	frozen    bool            // loads change no more
+	silent    bool            // monitors raise no events any more
+	dates     []time.Duration // of a message's arrivals
 	changed   int
 	migrated  int
 }
@@ -83,6 +88,7 @@ type procedure struct {
 // delivery is an input on its way to a node.
 type delivery struct {
 	node  int
+	life  uint32 // of the node, when it asked for the input; see weather
 	input protocol.Input
 }
 
@@ -161,6 +167,10 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		w.decide = decide
 	}
 	w.gossip = newGossip(spec, nodes)
+	w.weather = newWeather(spec, len(nodes))
+	if spec.Check {
+		w.checker = newChecker(w, p.hosts)
+	}
 	w.machines, err = machines(spec, nodes, w.gossip.overlays)
 	return w, err
 }
@@ -262,6 +272,7 @@ func (w *world) start() {
 	w.planChange()
 	w.planTasks()
 	w.startGossip()
+	w.startWeather()
 	if _, ok := services[w.spec.Strategy]; ok {
 		service := len(w.hosts)
 		w.setTimer(service, strategy.PeriodTimer, s.Settings.centralized().Period)
@@ -298,6 +309,9 @@ func (w *world) planChange() {
 // looked at when all are made: what is true within an instant lasts for none.
 func (c *changeDue) Handle(_ sim.Seconds, _ uint64) {
 	w := (*world)(c)
+	if w.frozen {
+		return
+	}
 	now := w.now()
 	w.changing = true
 	for more := true; more; {
@@ -312,6 +326,11 @@ func (c *changeDue) Handle(_ sim.Seconds, _ uint64) {
 		}
 	}
 	w.changing = false
+	w.lookAtTouched()
+}
+
+// lookAtTouched looks at the hosts that several changes of one instant have touched.
+func (w *world) lookAtTouched() {
 	for _, h := range w.touched {
 		w.hosts[h].touched = false
 		w.hostChanged(h)
@@ -338,8 +357,11 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	w.settle()
-	if !h.looking && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
+	if w.checker != nil {
+		w.checker.hostChanged(int(id))
+	}
+	w.fulfil()
+	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
 	}
@@ -351,6 +373,10 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	now := w.now()
 	id := sim.HostID(host)
 	h := &w.hosts[id]
+	if w.isDown(int(id)) {
+		h.looking = false
+		return
+	}
 	asked := cluster.Of(h.demand, w.sim.MemoryUsed(id))
 	verdict := h.monitor.Look(now, asked, h.capacity)
 	if usable, low := h.monitor.Usable(h.capacity), verdict == monitor.Underloaded; usable != h.usable || low != h.low {
@@ -361,14 +387,19 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	} else {
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), host)
 	}
-	switch verdict {
-	case monitor.Overloaded:
+	switch {
+	case w.silent:
+	case verdict == monitor.Overloaded:
 		w.step(int(id), protocol.Overloaded{})
-	case monitor.Underloaded:
+	case verdict == monitor.Underloaded:
 		w.step(int(id), protocol.Raised{Kind: protocol.Underload})
-	case monitor.Fine:
 	}
-	w.raise(id)
+	if w.checker != nil {
+		w.checker.looked(int(id), verdict == monitor.Overloaded)
+	}
+	if !w.silent {
+		w.raise(id)
+	}
 }
 
 // rests keeps the VMs where they are that have just come to a host.
@@ -402,6 +433,9 @@ func (w *world) step(node int, in protocol.Input) {
 		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
 	}
 	w.do(node, m.Step(now, in))
+	if w.checker != nil {
+		w.checker.stepped(node)
+	}
 }
 
 // local is what the hypervisor of a host says.
@@ -418,23 +452,32 @@ func (w *world) local(id sim.HostID) protocol.Local {
 
 // deliver plans an input.
 func (w *world) deliver(node int, in protocol.Input, at time.Duration) {
-	w.at(at, (*inputDue)(w), w.inputs.put(delivery{node, in}))
+	w.at(at, (*inputDue)(w), w.inputs.put(delivery{node, w.life(node), in}))
 }
 
-// Handle gives a machine its input.
+// Handle gives a machine its input, unless it is down, or was since it asked for it.
 func (i *inputDue) Handle(_ sim.Seconds, number uint64) {
 	w := (*world)(i)
 	d := w.inputs.take(number)
-	w.step(d.node, d.input)
+	if m, ok := d.input.(protocol.Received); ok {
+		if w.reaches(int(m.Message.From), d.node) {
+			w.step(d.node, d.input)
+		}
+	} else if !w.isDown(d.node) && w.life(d.node) == d.life {
+		w.step(d.node, d.input)
+	}
 }
 
 func (w *world) setTimer(node int, t protocol.Timer, at time.Duration) {
-	w.at(at, (*timerFired)(w), uint64(node)<<8|uint64(t))
+	w.at(at, (*timerFired)(w), uint64(w.life(node))<<40|uint64(node)<<8|uint64(t))
 }
 
-// Handle fires a timer.
+// Handle fires a timer, unless its node is down, or was since it asked for it.
 func (t *timerFired) Handle(_ sim.Seconds, arg uint64) {
-	(*world)(t).step(int(arg>>8), protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
+	w := (*world)(t)
+	if node := int(uint32(arg >> 8)); !w.isDown(node) && w.life(node) == uint32(arg>>40) {
+		w.step(node, protocol.TimerFired{Timer: protocol.Timer(arg & 0xff)})
+	}
 }
 
 // Handle records the load of the whole data centre.
@@ -468,6 +511,9 @@ func (w *world) finish(partial bool) {
 	w.finishProcedures(now)
 	w.finishRequests()
 	w.recordPlaces()
+	if w.weather != nil {
+		w.sink.Record(trace.Messages{Lost: w.weather.lost, Doubled: w.weather.doubled})
+	}
 	var asked, lost float64
 	for i := range w.vms {
 		d := w.sim.Delivered(sim.VMID(i))

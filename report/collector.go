@@ -60,6 +60,8 @@ type Collector struct {
 	started  int // VMs
 
 	places []trace.Place
+
+	mishaps mishaps
 }
 
 // interval is a stretch of simulated time.
@@ -106,6 +108,10 @@ func (c *Collector) Record(r trace.Record) {
 		c.started += one(r.Outcome == "done")
 	case trace.Place:
 		c.places = append(c.places, r)
+	case trace.Fault:
+		c.mishaps.recordFault(r)
+	case trace.Messages:
+		c.mishaps.any, c.mishaps.Lost, c.mishaps.Doubled = true, r.Lost, r.Doubled
 	case trace.End:
 		c.end, c.ended = r, true
 		c.reached(r.At)
@@ -118,6 +124,7 @@ func (c *Collector) recordViolation(r trace.Violation) {
 	v := interval{r.At, r.Duration}
 	c.reached(v.end())
 	c.violations = append(c.violations, v)
+	c.mishaps.recordViolation(r.Host, v)
 	c.violation.open += one(r.Open)
 	c.violation.arrival += one(r.Arrival)
 	c.violation.memory += one(r.Resource == cluster.Memory)

@@ -29,7 +29,8 @@ type Summary struct {
 	Computation     Computation     `json:"computation"`
 	Reconfiguration Reconfiguration `json:"reconfiguration"`
 	Migrations      Migrations      `json:"migrations"`
-	Partitions      *Partitions     `json:"partitions"` // nil for strategies without partitions
+	Partitions      *Partitions     `json:"partitions"`       // nil for strategies without partitions
+	Faults          *Faults         `json:"faults,omitempty"` // nil for runs without
 
 	Requests *Requests `json:"requests"` // nil if nobody asked for anything
 
@@ -163,6 +164,7 @@ func (c *Collector) Summary() Summary {
 			IntraSiteShare: ratio(c.migration.intraSite, len(c.migrations)),
 			Failed:         c.migration.failed, Open: c.migration.open,
 		},
+		Faults:     c.mishaps.summary(),
 		EmptyHosts: c.emptyHosts(),
 
 		Messages: c.end.Messages, MessageBytes: int64(c.end.Bytes),

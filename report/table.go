@@ -53,6 +53,7 @@ func (c Comparison) measures() []measure {
 		total("cumulated", always, violations),
 		count("still open at the end", always, func(s Summary) int { return s.Violations.Open }).below(),
 		count("begun by an arrival", always, func(s Summary) int { return s.Violations.Arrival }).below().ifAny(),
+		sum("while the host's agent was down", inTime, faulty, func(s Summary) float64 { return float64(s.Faults.Unattended) }).below().ifAny(),
 		count("of memory", always, func(s Summary) int { return s.Violations.Memory }).below().ifAny(),
 
 		count("VMs short of CPU", always, func(s Summary) int { return s.Starvation.VMs }),
@@ -105,7 +106,12 @@ func (c Comparison) measures() []measure {
 
 		count("messages", schedules, func(s Summary) int { return s.Messages }),
 		sum("bytes of these", inBytes, schedules, func(s Summary) float64 { return float64(s.MessageBytes) }).below().ifAny(),
+		count("lost", faultsSchedules, func(s Summary) int { return s.Faults.Lost }).below().ifAny(),
+		count("arrived twice", faultsSchedules, func(s Summary) int { return s.Faults.Doubled }).below().ifAny(),
 		sum("gossip, bytes a host and second", asMean, gossips, Summary.gossipRate).below(),
+		count("crashes", faulty, func(s Summary) int { return s.Faults.HostCrashes + s.Faults.AgentCrashes }).ifAny(),
+		count("returns", faulty, func(s Summary) int { return s.Faults.Returns }).below().ifAny(),
+		count("cuts of the network", faulty, func(s Summary) int { return s.Faults.Cuts }).ifAny(),
 		sum("simulator events", inUnits, always, func(s Summary) float64 { return float64(s.Events) }).ifAny(),
 		sum("time the run took", inTime, timed, func(s Summary) float64 { return float64(s.Wall) }).ifAny(),
 		sum("events per second", asRate, timed, func(s Summary) float64 { return s.EventsPerSecond }).below().ifAny(),
@@ -126,6 +132,8 @@ func partitioned(s Summary) bool { return s.Partitions != nil }
 func timed(s Summary) bool       { return s.Wall > 0 }
 
 func gossips(s Summary) bool { return s.Gossip > 0 }
+
+func faultsSchedules(s Summary) bool { return faulty(s) && schedules(s) }
 
 // With one site there is nothing to say about sites.
 func migratesAcross(s Summary) bool    { return s.Sites > 1 && s.Migrations.Count > 0 }

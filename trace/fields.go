@@ -169,6 +169,18 @@ func (r *Place) walk(f fields) {
 	f.amount("error", &r.Error)
 }
 
+func (r *Fault) walk(f fields) {
+	f.seconds("t", &r.At)
+	f.text("what", &r.What)
+	f.text("host", &r.Host)
+	f.count("hosts", &r.Hosts)
+}
+
+func (r *Messages) walk(f fields) {
+	f.count("lost", &r.Lost)
+	f.count("doubled", &r.Doubled)
+}
+
 func (r *End) walk(f fields) {
 	f.seconds("t", &r.At)
 	f.truth("partial", &r.Partial)

@@ -191,6 +191,8 @@ var recordReaders = map[string]func(fields) Record{
 	Start{}.Type():           read[Start],
 	Starved{}.Type():         read[Starved],
 	Place{}.Type():           read[Place],
+	Fault{}.Type():           read[Fault],
+	Messages{}.Type():        read[Messages],
 	End{}.Type():             read[End],
 }
 

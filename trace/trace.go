@@ -202,6 +202,23 @@ type Place struct {
 	Error  float64 // share by which it takes its predictions to be off
 }
 
+// Fault is something that goes wrong, or is put right again.
+type Fault struct {
+	At time.Duration
+	// What is host-crash, agent-crash, host-return, agent-return, cut (the
+	// network falls into two parts) or healed (it is whole again).
+	What  string
+	Host  string // empty for cuts
+	Hosts int    // that it concerns; for a cut, those on the far side
+}
+
+// Messages sums up what went wrong with messages between nodes, gossip
+// included, in a run with faults.
+type Messages struct {
+	Lost    int // by chance, by cuts, or because their receiver was down
+	Doubled int
+}
+
 // End closes a trace. A trace without it was cut off.
 type End struct {
 	At          time.Duration // simulated time reached
@@ -256,6 +273,12 @@ func (Starved) Type() string { return "starved" }
 
 // Type names the record in its line.
 func (Place) Type() string { return "place" }
+
+// Type names the record in its line.
+func (Fault) Type() string { return "fault" }
+
+// Type names the record in its line.
+func (Messages) Type() string { return "messages" }
 
 // Type names the record in its line.
 func (End) Type() string { return "end" }

@@ -52,6 +52,8 @@ var example = []trace.Record{
 	trace.Start{At: 12 * time.Minute, Duration: 11 * time.Second, VM: "batch-0", Node: "node1", On: "node4", Outcome: "done", Partition: "node1.2"},
 	trace.Starved{VM: "vm-9", Duration: 10 * time.Second, Asked: 900.5, Lost: 1.25},
 	trace.Place{Node: "node1", Site: "rennes", Vector: []float64{-1200.5, 340}, Height: 95.5, Error: 0.02},
+	trace.Fault{At: 90 * time.Second, What: "host-crash", Host: "node3", Hosts: 1},
+	trace.Messages{Lost: 12, Doubled: 3},
 	trace.End{At: 30 * time.Minute, Messages: 17, Bytes: 2048, Gossip: 40, GossipBytes: 4000, Changes: 120, Events: 1234, VMSeconds: 36_000, LostShare: 0.0001, Violations: 1, Migrated: 1},
 }
 
@@ -68,6 +70,8 @@ const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0"
 {"type":"start","t":720,"duration_s":11,"vm":"batch-0","node":"node1","on":"node4","outcome":"done","partition":"node1.2"}
 {"type":"starved","vm":"vm-9","duration_s":10,"asked_core_s":900.5,"lost_core_s":1.25}
 {"type":"place","node":"node1","site":"rennes","vector_us":[-1200.5,340],"height_us":95.5,"error":0.02}
+{"type":"fault","t":90,"what":"host-crash","host":"node3","hosts":1}
+{"type":"messages","lost":12,"doubled":3}
 {"type":"end","t":1800,"partial":false,"messages":17,"message_bytes":2048,"gossip":40,"gossip_bytes":4000,"changes":120,"events":1234,"asked_core_s":36000,"lost_share":0.0001,"violations":1,"migrations":1}
 `
 
@@ -135,6 +139,7 @@ func drawTrace(t *rapid.T) []trace.Record {
 			drawAny[trace.Load](), drawAny[trace.Violation](), drawAny[trace.Solve](), drawAny[trace.Migration](),
 			drawAny[trace.Reconfiguration](), drawAny[trace.Partition](), drawAny[trace.Step](), drawAny[trace.Starved](), drawAny[trace.Place](),
 			drawAny[trace.Request](), drawAny[trace.Answer](), drawAny[trace.Start](),
+			drawAny[trace.Fault](), drawAny[trace.Messages](),
 		).Draw(t, "record")
 		switch r.(type) {
 		case trace.Violation:

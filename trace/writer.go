@@ -104,6 +104,10 @@ func (e *encoder) walk(r Record) {
 		r.walk(e)
 	case Place:
 		r.walk(e)
+	case Fault:
+		r.walk(e)
+	case Messages:
+		r.walk(e)
 	case End:
 		r.walk(e)
 	default:

@@ -24,6 +24,9 @@ type Settings struct {
 	// Authority is the address at which the certificate is renewed; "" means
 	// nowhere.
 	Authority string
+	// Delays is how long what is sent to other nodes is kept back: the one-way
+	// latency of a network that is emulated.
+	Delays map[cluster.NodeID]time.Duration
 }
 
 // Mesh is one node's connections to the others and its membership. It is an
@@ -35,6 +38,7 @@ type Mesh struct {
 	start    time.Time
 
 	inbox   chan protocol.Message
+	heard   chan wire.Gossip
 	members chan protocol.Input
 	packets chan packet
 	broken  chan cluster.NodeID
@@ -53,7 +57,7 @@ type packet struct {
 // NewMesh returns a mesh that listens, and does nothing before Run.
 func NewMesh(i *Identity, l net.Listener, s Settings, log *slog.Logger) *Mesh {
 	m := &Mesh{
-		settings: s, inbox: make(chan protocol.Message, queueLength), members: make(chan protocol.Input, queueLength),
+		settings: s, inbox: make(chan protocol.Message, queueLength), heard: make(chan wire.Gossip, queueLength), members: make(chan protocol.Input, queueLength),
 		packets: make(chan packet, queueLength), broken: make(chan cluster.NodeID, queueLength), leave: make(chan chan struct{}), ended: make(chan struct{}),
 		here: map[cluster.NodeID]membership.Member{},
 	}
@@ -61,6 +65,7 @@ func NewMesh(i *Identity, l net.Listener, s Settings, log *slog.Logger) *Mesh {
 	cancel()
 	m.network.ctx = ended // until Run
 	m.network.log = log
+	m.network.delays = s.Delays
 	m.network.identity.Store(i)
 	m.network.gate = newGate(l, shakeLimit, log)
 	m.network.deliver = m.deliver
@@ -167,6 +172,10 @@ func (m *Mesh) deliver(from cluster.NodeID, e envelope) {
 		}
 		return
 	}
+	if e.Gossip != nil {
+		m.overhear(from, *e.Gossip)
+		return
+	}
 	message, err := wire.DecodeMessage(e.Encoded)
 	if err == nil && message.From != from {
 		err = fmt.Errorf("it says that it is from node %d", message.From)
@@ -183,6 +192,26 @@ func (m *Mesh) deliver(from cluster.NodeID, e envelope) {
 	case <-m.network.ctx.Done():
 	}
 }
+
+// overhear hands on what another node's overlay says; or loses it, if there is
+// much already.
+func (m *Mesh) overhear(from cluster.NodeID, g wire.Gossip) {
+	if err := wire.CheckGossip(g); err != nil {
+		m.network.refuse(from, err)
+		return
+	}
+	g.From = from
+	select {
+	case m.heard <- g:
+	default:
+	}
+}
+
+// Gossip passes on what this node's overlay tells another's, or loses it.
+func (m *Mesh) Gossip(to cluster.NodeID, g wire.Gossip) { m.network.send(to, envelope{Gossip: &g}) }
+
+// Heard is where what other nodes' overlays say arrives.
+func (m *Mesh) Heard() <-chan wire.Gossip { return m.heard }
 
 // Send passes a message on, or loses it.
 func (m *Mesh) Send(to cluster.NodeID, message protocol.Message) {

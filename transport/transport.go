@@ -49,11 +49,31 @@ const (
 	backoffMax  = 5 * time.Second
 )
 
-// envelope is what a frame holds: a message of the protocol, or word about
-// members.
+// envelope is what a frame holds: a message of the protocol, word about members,
+// or gossip of overlays.
 type envelope struct {
 	wire.Encoded
 	Members *membership.Packet `json:"members,omitempty"`
+	Gossip  *wire.Gossip       `json:"gossip,omitempty"`
+}
+
+// parcel is what waits to be sent to a peer.
+type parcel struct {
+	frame []byte
+	// gossip, unless nil, is what frame is made of when it is sent: then it is
+	// known how long it has waited.
+	gossip *wire.Gossip
+	due    time.Time // not to be sent before
+}
+
+// pack returns the frame to be sent now.
+func (p parcel) pack() ([]byte, error) {
+	if p.gossip == nil {
+		return p.frame, nil
+	}
+	g := *p.gossip
+	g.Waited += max(time.Since(p.due), 0)
+	return json.Marshal(envelope{Gossip: &g})
 }
 
 // Counts say what a node has sent and received.
@@ -62,23 +82,24 @@ type Counts struct {
 	SentBytes, ReceivedBytes int64 // of frames, without what TLS adds
 	Dropped                  int64 // frames not sent: a queue was full, or a peer unknown
 	Refused                  int64 // frames received that made no sense
+	Opened                   int64 // connections to others
 }
 
 // Plus returns the sum of two counts.
 func (c Counts) Plus(o Counts) Counts {
 	return Counts{
 		Sent: c.Sent + o.Sent, Received: c.Received + o.Received, SentBytes: c.SentBytes + o.SentBytes,
-		ReceivedBytes: c.ReceivedBytes + o.ReceivedBytes, Dropped: c.Dropped + o.Dropped, Refused: c.Refused + o.Refused,
+		ReceivedBytes: c.ReceivedBytes + o.ReceivedBytes, Dropped: c.Dropped + o.Dropped, Refused: c.Refused + o.Refused, Opened: c.Opened + o.Opened,
 	}
 }
 
 // counters are Counts that count.
-type counters struct{ sent, received, sentBytes, receivedBytes, dropped, refused atomic.Int64 }
+type counters struct{ sent, received, sentBytes, receivedBytes, dropped, refused, opened atomic.Int64 }
 
 func (c *counters) read() Counts {
 	return Counts{
 		Sent: c.sent.Load(), Received: c.received.Load(), SentBytes: c.sentBytes.Load(),
-		ReceivedBytes: c.receivedBytes.Load(), Dropped: c.dropped.Load(), Refused: c.refused.Load(),
+		ReceivedBytes: c.receivedBytes.Load(), Dropped: c.dropped.Load(), Refused: c.refused.Load(), Opened: c.opened.Load(),
 	}
 }
 
@@ -90,6 +111,7 @@ type network struct {
 	gate     *gate
 	deliver  func(from cluster.NodeID, e envelope) // waits if the receiver is slow
 	broken   func(to cluster.NodeID)               // a connection could not be opened, or has broken
+	delays   map[cluster.NodeID]time.Duration      // of what is sent, to emulate a network
 
 	ctx   context.Context
 	under sync.WaitGroup
@@ -104,7 +126,7 @@ type network struct {
 type peer struct {
 	id      cluster.NodeID
 	address string
-	queue   chan []byte
+	queue   chan parcel
 }
 
 // settings are those of TLS for connections from and to nodes.
@@ -199,6 +221,7 @@ func (n *network) send(to cluster.NodeID, e envelope) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	item := parcel{frame: frame, gossip: e.Gossip, due: time.Now().Add(n.delays[to])}
 	p := n.peers[to]
 	switch {
 	case n.cut[to]:
@@ -207,13 +230,13 @@ func (n *network) send(to cluster.NodeID, e envelope) {
 		n.counters.dropped.Add(1)
 		return
 	case p.queue == nil:
-		p.queue = make(chan []byte, queueLength)
+		p.queue = make(chan parcel, queueLength)
 		queue := p.queue
 		n.under.Go(func() { n.feed(p, queue) })
 	}
 	for {
 		select {
-		case p.queue <- frame:
+		case p.queue <- item:
 			return
 		default:
 		}
@@ -226,7 +249,7 @@ func (n *network) send(to cluster.NodeID, e envelope) {
 }
 
 // feed sends what is queued for a peer, for as long as there is something.
-func (n *network) feed(p *peer, queue chan []byte) {
+func (n *network) feed(p *peer, queue chan parcel) {
 	wait := backoffMin
 	for n.ctx.Err() == nil {
 		sent, err := n.connect(p, queue)
@@ -279,7 +302,7 @@ func (n *network) retire(p *peer) bool {
 
 // connect opens a connection and sends until it breaks, or there was nothing
 // to send for long: then there is no error.
-func (n *network) connect(p *peer, queue chan []byte) (sent bool, err error) {
+func (n *network) connect(p *peer, queue chan parcel) (sent bool, err error) {
 	n.mu.Lock()
 	address := p.address
 	n.mu.Unlock()
@@ -292,6 +315,7 @@ func (n *network) connect(p *peer, queue chan []byte) (sent bool, err error) {
 		return false, err
 	}
 	defer conn.Close()
+	n.counters.opened.Add(1)
 	gone := make(chan error, 1)
 	n.under.Go(func() { // nothing ever comes but the end
 		_, err := conn.Read(make([]byte, 1))
@@ -301,7 +325,12 @@ func (n *network) connect(p *peer, queue chan []byte) (sent bool, err error) {
 	defer quiet.Stop()
 	for {
 		select {
-		case frame := <-queue:
+		case item := <-queue:
+			pause(n.ctx, time.Until(item.due))
+			frame, err := item.pack()
+			if err != nil {
+				return sent, err
+			}
 			_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
 			if err := writeFrame(conn, frame); err != nil {
 				return sent, err

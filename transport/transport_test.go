@@ -15,6 +15,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/membership"
+	"github.com/dvms-project/dvms/overlay"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/wire"
 )
@@ -163,6 +164,44 @@ func TestMessagesArrive(t *testing.T) {
 }
 
 // A message from another node than its connection is dropped.
+// What an overlay says arrives after the delay that is emulated, and says how
+// long it had to wait beside that: for a connection, the first time.
+func TestGossipSaysHowLongItHasWaited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "here", time.Now)
+	two := newNode(t, s.join(t, 2))
+	l := listen(t)
+	const delay = 20 * time.Millisecond
+	one := NewMesh(s.join(t, 1), l, Settings{
+		Membership: membership.Defaults(), Seeds: []membership.Member{{ID: 2, Address: two.address}},
+		Delays: map[cluster.NodeID]time.Duration{2: delay},
+	}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- one.Run(ctx) }()
+	until(t, "node 1 runs", func() bool { one.network.mu.Lock(); defer one.network.mu.Unlock(); return one.network.ctx.Err() == nil })
+	for i := range 3 {
+		sent := time.Now()
+		one.Gossip(2, wire.Gossip{Data: []byte{byte(i)}, Waited: time.Second})
+		g := within(t, "gossip", two.Heard())
+		took := time.Since(sent)
+		if g.From != 1 || len(g.Data) != 1 || g.Data[0] != byte(i) {
+			t.Errorf("%+v", g)
+		}
+		if waited := g.Waited - time.Second; waited < 0 || took < delay || took-waited < delay {
+			t.Errorf("it took %v, and says that it has waited for %v beside the delay of %v", took, waited, delay)
+		}
+	}
+	for _, bad := range []wire.Gossip{{Waited: -time.Hour}, {Waited: time.Hour}, {Data: make([]byte, 1<<20)}} {
+		one.Gossip(2, bad)
+	}
+	until(t, "three are refused", func() bool { return two.Counts().Refused == 3 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestForgedSender(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "here", time.Now)
@@ -495,7 +534,7 @@ func FuzzFrame(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, e := range []envelope{{Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}} {
+	for _, e := range []envelope{{Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}, {Gossip: &wire.Gossip{Data: []byte{1, 2}, Waited: 5}}} {
 		var frame bytes.Buffer
 		if err := writeFrame(&frame, marshal(f, e)); err != nil {
 			f.Fatal(err)
@@ -504,7 +543,7 @@ func FuzzFrame(f *testing.F) {
 	}
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m := &Mesh{inbox: make(chan protocol.Message, 100), packets: make(chan packet, 100)}
+		m := &Mesh{inbox: make(chan protocol.Message, 100), packets: make(chan packet, 100), heard: make(chan wire.Gossip, 100)}
 		m.network.ctx = t.Context()
 		m.network.identity.Store(&Identity{ID: 2})
 		m.network.gate = newGate(nil, 0, slog.New(slog.DiscardHandler))
@@ -516,6 +555,12 @@ func FuzzFrame(f *testing.F) {
 				break
 			}
 			m.network.take(1, frame)
+		}
+		ring := overlay.NewRing([]cluster.NodeID{1, 2})
+		spiral := overlay.NewSpiral(2, overlay.SpiralDefaults(), ring, 1)
+		for range len(m.heard) {
+			g := <-m.heard
+			spiral.Receive(time.Second, g.From, g.Data, 0)
 		}
 		detector := membership.New(membership.Member{ID: 9}, nil, membership.Defaults())
 		for range len(m.packets) {

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -264,37 +263,4 @@ func (f *solverFlags) keep(row *solverRow, instance []byte) error {
 		return err
 	}
 	return os.WriteFile(base+".plan.json", snapshot.BenchPlan(row.solution.Plan), 0o666)
-}
-
-// waiting is a line on a terminal that says what is being done, once that has
-// taken a while.
-type waitingLine struct {
-	out   io.Writer // nil if nobody sees it at once
-	began time.Time
-	shown bool
-}
-
-// patience is how long nothing is said.
-const patience = 2 * time.Second
-
-func newWaiting(stderr io.Writer) *waitingLine {
-	w := &waitingLine{began: time.Now()}
-	if isTerminal(stderr) {
-		w.out = stderr
-	}
-	return w
-}
-
-func (w *waitingLine) say(what string) {
-	if w.out != nil && time.Since(w.began) > patience {
-		fmt.Fprintf(w.out, "\r\x1b[K%s", what)
-		w.shown = true
-	}
-}
-
-func (w *waitingLine) clear() {
-	if w.shown {
-		fmt.Fprint(w.out, "\r\x1b[K")
-		w.shown = false
-	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,10 @@ const agentCommand = "demo-agent"
 
 type demoFlags struct {
 	agents, overloads, kill count
+	sites                   count
+	overlay                 overlayFlag
+	drains                  drains
+	places                  places
 	duration, back, cut     span
 	seed                    seed
 	logs                    word
@@ -29,7 +35,7 @@ type demoFlags struct {
 }
 
 func newDemo() *cobra.Command {
-	f := demoFlags{agents: 16, duration: span(30 * time.Second), back: span(10 * time.Second), seed: 23, logs: word{"", "DIR"}}
+	f := demoFlags{agents: 16, duration: span(30 * time.Second), back: span(10 * time.Second), seed: 23, sites: 1, overlay: "ring", logs: word{"", "DIR"}}
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch agents repair overloads on this machine",
@@ -37,7 +43,13 @@ func newDemo() *cobra.Command {
 mutually authenticated connections on loopback; their hosts, VMs and live
 migrations are emulated, in real time: hosts of 8 cores, 10 VMs of 1 GiB on each
 at the start, a network of 10 Gbit/s. Load makes a host overloaded every 1.5 s on
-the average, and leaves all hosts together enough.
+the average, and leaves all hosts together enough. Hosts can be emptied for
+maintenance and VMs started besides, by the same procedure; both flags may come
+several times.
+
+With --sites the hosts stand on the first of four sites (Grenoble, Luxembourg,
+Nancy, Rennes), and what agents say to each other takes as long as between those.
+With --overlay spiral they find out who is close, and ask those first.
 
 On a terminal it shows the hosts, what their VMs ask for, and which are reserved
 by which partition; elsewhere a line for each thing that happens. Ctrl-C ends it.
@@ -50,12 +62,15 @@ The seed decides load and faults; when what happens is up to real time.
 
 The fields of --json are described in docs/file-formats.md. The exit code is 0 if
 every overload was repaired, all were free within the bound and no VM was lost or
-doubled; 1 if not; 2 if the command line can't be used.`,
+doubled, and what was asked for is done; 1 if not; 2 if the command line can't be
+used.`,
 		Example: `  dvms demo
   dvms demo --processes --kill 3
   dvms demo --cut 10s --for 60s
+  dvms demo --drain n3@5s --place 8@12s
+  dvms demo --agents 20 --sites 4 --overlay spiral
   dvms demo --agents 8 --overloads 20 --json
-  dvms demo --logs logs && dvms replay logs/n1-1.jsonl`,
+  dvms demo --logs logs && dvms replay logs`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("overloads") && !c.Flags().Changed("for") {
@@ -74,12 +89,17 @@ doubled; 1 if not; 2 if the command line can't be used.`,
 	flags.Var(&f.kill, "kill", "kill so many agents at random moments, every second one while it\ncarries out a plan")
 	flags.Var(&f.back, "return", "start a killed agent again after this time; 0s for never")
 	flags.Var(&f.cut, "cut", "cut the network into two halves once, for this time")
+	flags.Var(&f.drains, "drain", "empty a host, at a time since the start, as in n3@10s; any host if\nnone is named")
+	flags.Var(&f.places, "place", "give a host so many VMs to be started, as in 5@10s")
+	flags.Var(&f.sites, "sites", "number of sites, from 1 to 4, on which the hosts stand")
+	flags.Var(&f.overlay, "overlay", "whom agents ask first: ring (the order of a hash) or spiral (who is\nclose)")
 	flags.Var(&f.logs, "logs", "folder for the agents' logs, which dvms replay reads")
 	flags.BoolVar(&f.json, "json", false, "print only the summary, as JSON")
 	flags.BoolVar(&f.verbose, "verbose", false, "have the agents say on stderr what they do")
-	for _, name := range []string{"agents", "for", "overloads", "seed", "kill", "return", "cut"} {
+	for _, name := range []string{"agents", "for", "overloads", "seed", "kill", "return", "cut", "drain", "place", "sites"} {
 		must(c.RegisterFlagCompletionFunc(name, noCompletion))
 	}
+	must(c.RegisterFlagCompletionFunc("overlay", f.overlay.complete))
 	must(c.MarkFlagDirname("logs"))
 	return c
 }
@@ -92,7 +112,8 @@ func noCompletion(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 func (f *demoFlags) settings(stderr io.Writer) (demo.Settings, error) {
 	s := demo.Settings{
 		Agents: int(f.agents), Seed: uint64(f.seed), For: time.Duration(f.duration), Overloads: int(f.overloads),
-		Kill: int(f.kill), Return: time.Duration(f.back), Cut: time.Duration(f.cut), Logs: f.logs.text, Log: agentLog(stderr, f.verbose),
+		Kill: int(f.kill), Return: time.Duration(f.back), Cut: time.Duration(f.cut), Drains: f.drains, Places: f.places,
+		Sites: max(int(f.sites), 1), Spiral: f.overlay == "spiral", Logs: f.logs.text, Log: agentLog(stderr, f.verbose),
 	}
 	if f.processes {
 		program, err := os.Executable()
@@ -103,6 +124,9 @@ func (f *demoFlags) settings(stderr io.Writer) (demo.Settings, error) {
 		if f.verbose {
 			s.Program = append(s.Program, "--verbose")
 		}
+	}
+	if f.sites < 1 {
+		return s, badInput{fmt.Errorf("--sites: %d is not a number from 1 to 4", f.sites)}
 	}
 	if err := s.Validate(); err != nil {
 		return s, badInput{fmt.Errorf("--%w", err)}
@@ -166,6 +190,16 @@ func unmet(s demo.Summary) string {
 	case s.Held > 0:
 		return fmt.Sprintf("%d agents are reserved still", s.Held)
 	}
+	for _, d := range s.Drains {
+		if !d.Emptied {
+			return fmt.Sprintf("%s is not empty: %s left%s", d.Node, plural(d.Left, "VM"), because(d.Reasons))
+		}
+	}
+	for _, p := range s.Places {
+		if p.Running < p.VMs {
+			return fmt.Sprintf("of %s that were given to %s %d run%s", plural(p.VMs, "VM"), p.Node, p.Running, because(p.Reasons))
+		}
+	}
 	return fmt.Sprintf("agents were reserved with a dead one for %.1f s, longer than the %.1f s that are stated", s.Freed, s.Bound)
 }
 
@@ -175,28 +209,50 @@ func writeDemo(w io.Writer, s demo.Summary) error {
 	if s.Processes {
 		kind = "processes"
 	}
-	_, err := fmt.Fprintf(w, `
+	var out strings.Builder
+	fmt.Fprintf(&out, `
 %d agents as %s, %.1f s, seed %d
 
 overloads         %d: %d repaired, %d on hosts that were killed, %d open
   repaired in     %.1f s on the average, p95 %.1f s, longest %.1f s
-migrations        %d
+migrations        %d%s
 procedures        %s
-messages          %d; with word about members %d frames, %.1f kB
-VMs               %d, none lost or doubled
+messages          %d; with word about members%s %d frames, %.1f kB
+VMs               %d, %s
 `, s.Agents, kind, s.Duration, s.Seed, s.Overloads, s.Repaired, s.Crashed, s.Open,
-		s.RepairMean, s.RepairP95, s.RepairMost, s.Migrations, outcomes(s.Outcomes), s.Messages, s.Frames, float64(s.Bytes)/1000, s.VMs)
-	if err == nil && len(s.Kills) > 0 {
+		s.RepairMean, s.RepairP95, s.RepairMost, s.Migrations, within(s), outcomes(s.Outcomes), s.Messages, gossip(s), s.Frames,
+		float64(s.Bytes)/1000, s.VMs, cmp.Or(s.Wrong, "none lost or doubled"))
+	writeRequests(&out, s)
+	if len(s.Kills) > 0 {
 		plans := 0
 		for _, k := range s.Kills {
 			if k.InPlan {
 				plans++
 			}
 		}
-		_, err = fmt.Fprintf(w, "killed            %d, of which %d led a plan\n  free of the dead %.1f s after at most; bound %.1f s\n",
+		fmt.Fprintf(&out, "killed            %d, of which %d led a plan\n  free of the dead %.1f s after at most; bound %.1f s\n",
 			len(s.Kills), plans, s.Freed, s.Bound)
 	}
+	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// within says what share of the migrations stayed within a site, if there are
+// several.
+func within(s demo.Summary) string {
+	if s.Sites < 2 || s.Migrations == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them within a site (%.0f %%); %.2f sites a procedure, overlay %s",
+		s.Within, 100*float64(s.Within)/float64(s.Migrations), s.Spread, s.Overlay)
+}
+
+// gossip names what the frames are beside messages and word about members.
+func gossip(s demo.Summary) string {
+	if s.Overlay == "spiral" {
+		return " and who is close"
+	}
+	return ""
 }
 
 // outcomes lists how procedures ended.

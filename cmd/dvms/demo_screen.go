@@ -5,9 +5,8 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 	"strings"
-
-	"golang.org/x/term"
 
 	"github.com/dvms-project/dvms/demo"
 )
@@ -32,10 +31,8 @@ const (
 // show draws a view in place of the last one.
 func (s *screen) show(v demo.View) {
 	width, height := 100, 40
-	if file, ok := s.out.(*os.File); ok {
-		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
-			width, height = w, h
-		}
+	if w, h, ok := terminalSize(s.out); ok && w > 0 {
+		width, height = w, h
 	}
 	text := s.draw(v, height-1)
 	var out strings.Builder
@@ -56,10 +53,10 @@ func (s *screen) draw(v demo.View, height int) []string {
 		fmt.Sprintf("%.0f s   overloads %d: %d repaired, %d open   migrations %d, %d under way   messages %d",
 			v.At.Seconds(), v.Overloads, v.Repaired, v.Open, v.Migrations, v.Moving, v.Messages),
 		"",
-		fmt.Sprintf("%-5s %-*s %6s %4s  %s", "host", barLength, "CPU asked for", "", "VMs", "reserved by"),
+		strings.TrimRight(fmt.Sprintf("%-5s %-*s %6s %4s  %-*s", "host", barLength, "CPU asked for", "", "VMs", siteWidth(v), siteTitle(v))+"reserved by", " "),
 	}
 	for _, h := range v.Hosts {
-		lines = append(lines, s.host(h))
+		lines = append(lines, s.host(h, siteWidth(v)))
 	}
 	lines = append(lines, "")
 	for _, e := range v.Events {
@@ -71,8 +68,25 @@ func (s *screen) draw(v demo.View, height int) []string {
 	return lines
 }
 
+// siteWidth is that of the column of sites; 0 if there is only one.
+func siteWidth(v demo.View) (width int) {
+	for _, h := range v.Hosts {
+		if h.Site != "" {
+			width = max(width, len(h.Site)+1, len("site "))
+		}
+	}
+	return width
+}
+
+func siteTitle(v demo.View) string {
+	if siteWidth(v) == 0 {
+		return ""
+	}
+	return "site"
+}
+
 // host is the line of a host.
-func (s *screen) host(h demo.Host) string {
+func (s *screen) host(h demo.Host, sites int) string {
 	filled := min(int(h.Load/fullLoad*barLength+0.5), barLength)
 	bar := strings.Repeat("█", filled) + strings.Repeat("·", barLength-filled)
 	mark := " "
@@ -81,6 +95,13 @@ func (s *screen) host(h demo.Host) string {
 		return s.paint("2", fmt.Sprintf("%-5s %-*s", h.Name, barLength, "down"))
 	case h.Load > 1:
 		bar, mark = s.paint("31", bar), "!"
+	}
+	var notes []string
+	if h.Draining {
+		notes = append(notes, "to be emptied")
+	}
+	if h.Waiting > 0 {
+		notes = append(notes, plural(h.Waiting, "VM")+" to be started")
 	}
 	role := ""
 	switch {
@@ -95,7 +116,11 @@ func (s *screen) host(h demo.Host) string {
 		role += ", " + h.State
 	}
 	partition := s.paint(colorOf(h.Partition), h.Partition)
-	return fmt.Sprintf("%-5s %s %4.0f %%%s %4d  %s %s", h.Name, bar, 100*h.Load, mark, h.VMs, partition, role)
+	if partition != "" {
+		notes = slices.Insert(notes, 0, partition+" "+role)
+	}
+	line := fmt.Sprintf("%-5s %s %4.0f %%%s %4d  %-*s%s", h.Name, bar, 100*h.Load, mark, h.VMs, sites, h.Site, strings.Join(notes, "; "))
+	return strings.TrimRight(line, " ")
 }
 
 // colorOf is the colour of a partition: the same for all its members.

@@ -20,32 +20,39 @@ func TestScreen(t *testing.T) {
 			{Name: "n2", Up: true, Load: 1.1, VMs: 12, Partition: "n2.1", State: "GROW"},
 			{Name: "n3", Up: true, Load: 2, VMs: 9, Partition: "n2.1", State: "CNGROW", Leader: true, Applying: true},
 			{Name: "n4"},
+			{Name: "n5", Up: true, Load: 0.1, VMs: 1, Draining: true, Waiting: 2, Partition: "n2.1", State: "GROW"},
 		},
 		Events: []demo.Event{{At: time.Second, Kind: "overload", Text: "n2 is overloaded"}},
 	}
 	want := `3 s   overloads 2: 1 repaired, 1 open   migrations 4, 1 under way   messages 77
 
 host  CPU asked for                     VMs  reserved by
-n1    ██████████···············   50 %    10   
+n1    ██████████···············   50 %    10
 n2    ██████████████████████···  110 %!   12  n2.1 member
 n3    █████████████████████████  200 %!    9  n2.1 leads, carries out its plan, CNGROW
 n4    down                     
+n5    ██·······················   10 %     1  n2.1 member; to be emptied; 2 VMs to be started
 
     1.0 s  overload  n2 is overloaded`
 	if got := strings.Join(s.draw(v, 40), "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	v.Hosts[0].Site, v.Hosts[3].Site = "Nancy", "Rennes"
+	if got := strings.Join(s.draw(v, 40)[2:4], "\n"); got != `host  CPU asked for                     VMs  site   reserved by
+n1    ██████████···············   50 %    10  Nancy` {
+		t.Errorf("with sites\n%s", got)
+	}
 	if lines := s.draw(v, 5); len(lines) != 5 {
 		t.Errorf("%d lines on a terminal of 5", len(lines))
 	}
 	s.color = true
-	a, b := s.host(v.Hosts[1]), s.host(v.Hosts[2])
+	a, b := s.host(v.Hosts[1], 0), s.host(v.Hosts[2], 0)
 	if color := "\x1b[" + colorOf("n2.1") + "mn2.1"; !strings.Contains(a, color) || !strings.Contains(b, color) {
 		t.Errorf("two members of one partition have other colours: %q, %q", a, b)
 	}
 	s.show(v)
 	s.show(v)
-	if text := out.String(); !strings.Contains(text, "\x1b[9A") {
+	if text := out.String(); !strings.Contains(text, "\x1b[10A") {
 		t.Errorf("the second view is not drawn in place of the first: %q", text)
 	}
 }

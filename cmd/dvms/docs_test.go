@@ -40,7 +40,7 @@ func TestDocuments(t *testing.T) {
 			}
 			return strings.ReplaceAll(string(out), version(), "VERSION")
 		}
-		got, blocks := replay(string(text), run)
+		got, blocks := replayCommand(string(text), run)
 		if blocks == 0 {
 			t.Errorf("%s has no commands", file)
 		}
@@ -57,7 +57,7 @@ func TestDocuments(t *testing.T) {
 
 // replay runs the commands of a document, and returns it with what they print. That
 // is in a block below that of the command, if they print anything.
-func replay(doc string, run func(command string) string) (replayed string, blocks int) {
+func replayCommand(doc string, run func(command string) string) (replayed string, blocks int) {
 	const open, fence = "```sh\n", "```\n"
 	var out strings.Builder
 	for {
@@ -93,7 +93,7 @@ func TestReplay(t *testing.T) {
 	run := func(command string) string { return strings.TrimPrefix(strings.TrimPrefix(command, "echo "), "true\n") }
 	doc := "# a\n\n```sh\necho 1\n```\n\n```\n2\n```\n\nb\n\n```sh\ntrue\n```\n\n```json\n{}\n```\n\n```sh\necho 3\n```\n"
 	want := "# a\n\n```sh\necho 1\n```\n\n```\n1\n```\n\nb\n\n```sh\ntrue\n```\n\n```json\n{}\n```\n\n```sh\necho 3\n```\n\n```\n3\n```\n"
-	if got, blocks := replay(doc, run); got != want || blocks != 3 {
+	if got, blocks := replayCommand(doc, run); got != want || blocks != 3 {
 		t.Errorf("%d blocks:\n%s", blocks, got)
 	}
 }

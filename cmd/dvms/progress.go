@@ -3,56 +3,25 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"sync/atomic"
+	"strings"
 	"time"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 
 	"github.com/dvms-project/dvms/experiment"
 )
 
 // progress is a bar on a terminal, and nothing elsewhere.
 type progress struct {
-	bars  *mpb.Progress
-	bar   *mpb.Bar
-	text  atomic.Pointer[string]
-	name  string // of the run
-	end   experiment.Duration
-	began time.Time
+	line *waitingLine
+	name string // of the run
+	end  experiment.Duration
 }
-
-// barWidth is that of the bar alone, in characters; the text before it takes
-// what it needs, and the library cuts the line to the terminal.
-const barWidth = 30
 
 func newProgress(name string, end experiment.Duration, stderr io.Writer) *progress {
-	p := &progress{name: name, end: end, began: time.Now()}
-	if !isTerminal(stderr) {
-		return p
-	}
-	p.text.Store(&name)
-	p.bars = mpb.New(mpb.WithOutput(stderr), mpb.WithWidth(barWidth), mpb.WithAutoRefresh())
-	p.bar = p.bars.New(int64(end), mpb.BarStyle().Lbound("|").Rbound("|"), mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return *p.text.Load() + " " })))
-	return p
-}
-
-// isTerminal reports whether what is written there is seen at once.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	return &progress{line: newWaiting(stderr), name: name, end: end}
 }
 
 func (p *progress) update(now experiment.Progress) {
-	if p.bar == nil {
-		return
-	}
-	text := p.describe(now, time.Since(p.began))
-	p.text.Store(&text)
-	p.bar.SetCurrent(min(int64(now.At), int64(p.end)-1)) // clear completes it
+	p.line.say(p.describe(now, time.Since(p.line.began)) + " " + bar(float64(now.At)/float64(p.end)))
 }
 
 // describe says how far a run has come after a time.
@@ -66,10 +35,13 @@ func (p *progress) describe(now experiment.Progress, took time.Duration) string 
 	return text
 }
 
-// clear takes the bar away.
-func (p *progress) clear() {
-	if p.bar != nil {
-		p.bar.Abort(true)
-		p.bars.Wait()
-	}
+// bar is filled up to a share of its length.
+func bar(share float64) string {
+	const length = 30
+	filled := int(share * length)
+	filled = max(0, min(filled, length))
+	return "|" + strings.Repeat("=", filled) + strings.Repeat("-", length-filled) + "|"
 }
+
+// clear takes the bar away.
+func (p *progress) clear() { p.line.clear() }

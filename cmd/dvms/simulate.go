@@ -90,7 +90,7 @@ can't be used.`,
 	flags.Var(&f.duration, "duration", "simulated time, as in 1800s or 24h")
 	flags.Var(&f.out, "out", "directory for the traces and the report")
 	flags.BoolVar(&f.json, "json", false, "print the figures as JSON instead of a table")
-	flags.BoolVar(&f.check, "check", false, "check the invariants of the simulation after each event, and end if\none does not hold")
+	flags.BoolVar(&f.check, "check", false, "check the invariants of the simulation and of the protocol at each\nevent, and end with exit code 1 if one does not hold")
 	complete := func(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return values, cobra.ShellCompDirectiveNoFileComp
@@ -240,7 +240,7 @@ func simulate(ctx context.Context, f simulateFlags, args []string, stdout, stder
 			name := fmt.Sprintf("%s, seed %d (%d of %d)", strategy, seed, len(runs)+1, len(s.Strategies)*len(s.Seeds))
 			run, wall, stats, err := simulateOne(ctx, spec, dir, newProgress(name, s.Duration, stderr))
 			if err != nil {
-				return f.classify(s, err)
+				return f.replayed(spec, args, f.classify(s, err))
 			}
 			runs, walls, partial = append(runs, run), append(walls, wall), stats.Partial
 		}
@@ -319,6 +319,23 @@ func (f simulateFlags) classify(s experiment.Scenario, err error) error {
 		return badInput{err}
 	}
 	return err
+}
+
+// replayed adds to a breach of an invariant the command that shows it again.
+func (f simulateFlags) replayed(spec experiment.Spec, args []string, err error) error {
+	var breach *experiment.Breach
+	if !errors.As(err, &breach) {
+		return err
+	}
+	command := append([]string{"dvms", "simulate"}, args...)
+	f.set.Visit(func(flag *pflag.Flag) {
+		switch flag.Name {
+		case "seed", "strategy", "check", "json", "out":
+		default:
+			command = append(command, "--"+flag.Name, flag.Value.String())
+		}
+	})
+	return fmt.Errorf("%w\n  %s --strategy %s --seed %d --check", breach, strings.Join(command, " "), spec.Strategy, spec.Seed)
 }
 
 // simulateOne makes one run, with its trace in dir unless dir is nil.
