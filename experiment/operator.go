@@ -180,10 +180,15 @@ func (w *world) wake(id sim.HostID) {
 	}
 }
 
+// drains reports whether a host is to be empty.
+func (w *world) drains(id sim.HostID) bool {
+	return w.operator.draining != nil && w.operator.draining[id]
+}
+
 // asks returns the kinds of events that hold on a host for an operator's sake.
 func (w *world) asks(id sim.HostID) (kinds protocol.Kinds) {
 	o := &w.operator
-	if o.draining != nil && o.draining[id] && len(w.sim.Hosted(id)) > 0 {
+	if w.drains(id) && len(w.sim.Hosted(id)) > 0 {
 		kinds |= protocol.Of(protocol.Drain)
 	}
 	if len(o.waiting[id]) > 0 {
@@ -216,7 +221,7 @@ func (w *world) raise(id sim.HostID) {
 // describe adds to what a hypervisor says what is asked of its host.
 func (w *world) describe(id sim.HostID, l *protocol.Local) {
 	o := &w.operator
-	l.Draining = o.draining != nil && o.draining[id]
+	l.Draining = w.drains(id)
 	for _, vm := range o.waiting[id] {
 		l.Waiting = append(l.Waiting, w.present(vm))
 	}

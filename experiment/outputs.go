@@ -180,8 +180,12 @@ func (w *world) reason(node int, m protocol.Migrate) string {
 	switch {
 	case m.Bypass:
 		return "breaks a cycle"
+	case w.drains(sim.HostID(node)):
+		return hostName(node) + " is to be emptied"
 	case !exceeded && w.spec.Strategy == "ffd":
 		return "packs VMs on fewer hosts"
+	case !exceeded && w.ruleBrokenBy(m.VM) != "":
+		return "rule " + w.ruleBrokenBy(m.VM) + " is broken"
 	case !exceeded:
 		return "makes room on " + hostName(node)
 	case over == cluster.Memory:

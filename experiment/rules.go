@@ -42,6 +42,17 @@ func (w *world) isBroken(r protocol.Rule) bool {
 	})
 }
 
+// ruleBrokenBy names a rule that is broken, and about a VM; "" if there is none.
+func (w *world) ruleBrokenBy(vm cluster.VMID) string {
+	host, runs := w.whereabouts(vm)
+	for _, r := range w.operator.rules {
+		if runs && slices.Contains(r.VMs, vm) && w.breaks(r, host) {
+			return r.Name
+		}
+	}
+	return ""
+}
+
 // regather tells the hosts of VMs that are to be together that one of these may
 // have come or gone.
 func (w *world) regather() {
