@@ -104,7 +104,7 @@ func (d *taskDue) Handle(_ sim.Seconds, number uint64) {
 	default:
 		w.removeRules(t.removed)
 	}
-	w.fulfil()
+	w.grant()
 }
 
 // wish notes a request that may take a while.
@@ -245,8 +245,8 @@ func (w *world) withdraw(taken func(*wish) bool) {
 	w.endWishes("withdrawn", taken)
 }
 
-// fulfil ends wishes that have come true.
-func (w *world) fulfil() {
+// grant ends wishes that have come true.
+func (w *world) grant() {
 	if len(w.operator.wishes) > 0 {
 		w.endWishes("done", w.fulfilled)
 	}

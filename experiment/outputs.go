@@ -163,7 +163,7 @@ func (w *world) expect(target sim.HostID, vm cluster.VMID, coming bool) {
 	} else {
 		h.incoming = slices.DeleteFunc(slices.Clone(h.incoming), func(v cluster.VMID) bool { return v == vm })
 		w.regather()
-		w.fulfil()
+		w.grant()
 	}
 }
 

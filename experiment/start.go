@@ -66,7 +66,7 @@ func (w *world) launched(node int, m protocol.Migrate, err error) {
 	record.Duration = w.now() - record.At
 	w.sink.Record(*record)
 	w.expect(sim.HostID(m.Target), m.VM, false)
-	w.fulfil()
+	w.grant()
 }
 
 // boot boots a VM on a host, as the image of a usual distribution does from an

@@ -360,7 +360,7 @@ func (w *world) hostChanged(id sim.HostID) {
 	if w.checker != nil {
 		w.checker.hostChanged(int(id))
 	}
-	w.fulfil()
+	w.grant()
 	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
