@@ -36,7 +36,7 @@ func (b *Breach) Error() string {
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
 //     which it last migrated; it migrates from there, and once at a time. One that
-//     waits is on none, and is started once. All
+//     waits or sleeps is on none, and is started once. All
 //     VMs of a host run if it is up, and none if it is not.
 //   - I4, room: the memory of the VMs on a host, and of those to which its node has
 //     promised room, is no more than it has; all that are on their way have a
@@ -102,10 +102,13 @@ func (k *checker) node(host int) *protocol.Node {
 // migrates takes what a node asks its hypervisor for, before that acts on it.
 func (k *checker) migrates(source int, m protocol.Migrate) {
 	target, ends := int(m.Target), []int{source, int(m.Target)}
-	if m.Kind == plan.Run && k.place[m.VM] != nobody {
+	if m.Kind != plan.Migrate && k.place[m.VM] != nobody {
 		k.breach("I3", ends, "%s is to be started, and is on %s", k.name(m.VM), hostName(int(k.place[m.VM])))
 	}
-	if m.Kind != plan.Run && k.place[m.VM] != int32(source) {
+	if m.Kind == plan.Migrate && k.w.sim.State(sim.VMID(m.VM)) == sim.VMSaved {
+		return // somebody has suspended it since it was ordered; the hypervisor refuses
+	}
+	if m.Kind == plan.Migrate && k.place[m.VM] != int32(source) {
 		k.breach("I3", ends, "%s is to migrate from %s, and is on %s", k.name(m.VM), hostName(source), hostName(int(k.place[m.VM])))
 	}
 	for _, f := range k.flights {
@@ -138,7 +141,7 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
 	k.flights = append(k.flights, flight{source, int(m.Target), m})
-	if m.Kind == plan.Run {
+	if m.Kind != plan.Migrate {
 		k.place[m.VM] = int32(m.Target)
 		k.hosted[m.Target]++
 	}
@@ -149,10 +152,16 @@ func (k *checker) migrated(vm cluster.VMID) {
 	f := k.flights[i]
 	k.flights = slices.Delete(k.flights, i, i+1)
 	k.settle(f)
-	if f.order.Kind == plan.Run && k.w.sim.State(sim.VMID(vm)) != sim.VMRunning {
+	if f.order.Kind != plan.Migrate && k.w.sim.State(sim.VMID(vm)) != sim.VMRunning {
 		k.place[vm] = nobody
 		k.hosted[f.target]--
 	}
+}
+
+// slept takes a VM that was saved to a disk.
+func (k *checker) slept(vm cluster.VMID) {
+	k.hosted[k.place[vm]]--
+	k.place[vm] = nobody
 }
 
 // name returns the name of a VM.

@@ -25,7 +25,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
-			if out.Kind == plan.Run {
+			if out.Kind == plan.Run || out.Kind == plan.Resume {
 				w.launch(node, out)
 			} else {
 				w.migrate(node, out)

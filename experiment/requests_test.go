@@ -229,6 +229,72 @@ func (w *world) memory() (sum cluster.Bytes) {
 	return sum
 }
 
+// VMs that are suspended give their memory back, and run again when they are
+// resumed: on another host, if theirs drains.
+func TestSuspendedVMsAreResumed(t *testing.T) {
+	s := parsed(t, `
+requests:
+  - {at: 60s, place: {name: batch, count: 6, load: 50%, on: node7}}
+  - {at: 120s, suspend: [batch, vm-0, vm-1]}
+  - {at: 150s, drain: [node0]}
+  - {at: 300s, resume: [batch, vm-0]}
+`)
+	for _, strategy := range obedient {
+		var all journal
+		w := begun(t, s, strategy, &all)
+		w.until(t, 119*time.Second)
+		used := w.memory()
+		w.until(t, 140*time.Second)
+		if got := w.memory(); got != used-8*cluster.GiB {
+			t.Errorf("%s: VMs take %v, and %v before eight were suspended", strategy, got, used)
+		}
+		w.until(t, 299*time.Second)
+		if host, saved := w.operator.sleep.image[0]; !saved || host != 0 {
+			t.Errorf("%s: the image of vm-0 lies on host %d (%v)", strategy, host, saved)
+		}
+		w.until(t, 600*time.Second)
+		if got := w.memory(); got != used-cluster.GiB { // vm-1 sleeps on
+			t.Errorf("%s: VMs take %v in the end, and %v before", strategy, got, used)
+		}
+		if host, runs := w.whereabouts(0); !runs || host == 0 {
+			t.Errorf("%s: vm-0 is on host %d (%v), which drains", strategy, host, runs)
+		}
+		resumed := 0
+		for _, r := range of[trace.Start](all) {
+			resumed += one(r.Resumed && r.Outcome == "done")
+		}
+		if resumed != 7 {
+			t.Errorf("%s: %d VMs are resumed, want 7", strategy, resumed)
+		}
+		for _, r := range of[trace.Request](all) {
+			if r.Outcome != "done" || r.Kind == "suspend" && (r.Duration > 20*time.Second || r.VMs != 8) {
+				t.Errorf("%s: %+v", strategy, r)
+			}
+		}
+	}
+}
+
+// Who is suspended while it migrates is saved afterwards; and who is called back
+// before it was saved goes on.
+func TestSuspendWaitsForMigrations(t *testing.T) {
+	s := parsed(t, `
+requests:
+  - {at: 10s, drain: [node0]}
+  - {at: 12s, suspend: [vm-0, vm-12, vm-24, vm-36, vm-48]}
+  - {at: 13s, resume: [vm-48]}
+`)
+	w := begun(t, s, "dvms", nowhere{})
+	w.until(t, 100*time.Second)
+	for _, vm := range []sim.VMID{0, 12, 24, 36} {
+		if got := w.sim.State(vm); got != sim.VMSaved {
+			t.Errorf("%s is %v", w.vms[vm].Name, got)
+		}
+	}
+	if _, runs := w.whereabouts(48); !runs {
+		t.Error("vm-48 does not run")
+	}
+}
+
 // Of a vjob for which there is no room none is started, and other things are
 // not kept from being done.
 func TestVJobIsStartedWholeOrNotAtAll(t *testing.T) {
@@ -354,10 +420,10 @@ func TestAnyRequests(t *testing.T) {
 		run := traced(t, s)
 		started := map[string]bool{}
 		for _, r := range of[trace.Start](run.journal) {
-			if started[r.VM] {
+			if started[r.VM] && !r.Resumed {
 				t.Fatalf("%s is started twice", r.VM)
 			}
-			started[r.VM] = r.Outcome == "done"
+			started[r.VM] = started[r.VM] || r.Outcome == "done"
 			run.letIn(t, r.On, r.At)
 		}
 		for _, r := range of[trace.Migration](run.journal) {
@@ -378,7 +444,10 @@ func (r *tracedRun) allThere(t *rapid.T) {
 		}
 		state := r.sim.State(sim.VMID(vm))
 		runs := state == sim.VMRunning || state == sim.VMSuspended // for the end of its migration
-		if runs != (waiting == 0) && state != sim.VMBooting || waiting > 1 {
+		if state == sim.VMSaved {
+			continue
+		}
+		if runs != (waiting == 0) && state != sim.VMBooting && state != sim.VMSaving && state != sim.VMRestoring || waiting > 1 {
 			t.Fatalf("%s is %v, and waits %d times", r.vms[vm].Name, state, waiting)
 		}
 	}
@@ -399,13 +468,16 @@ func drawFaults(t *rapid.T, f Faults) Faults {
 	return f
 }
 
+// sleepy are VMs that may be suspended: few, so that they are resumed, too.
+var sleepy = []string{"vm-0", "vm-1", "vm-8..vm-12", "r1", "r2"}
+
 func drawRequests(t *rapid.T) (all []Request) {
 	for i := range rapid.IntRange(1, 6).Draw(t, "requests") {
 		r := Request{At: Duration(20*i+rapid.IntRange(0, 19).Draw(t, "at")) * Duration(time.Second)}
 		host := rapid.SampledFrom([]string{"node0", "node1", "node2", "node3", "node4", "node5", "node6", "node7"})
 		vms := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string { return vmName(rapid.IntRange(0, 39).Draw(t, "vm")) }), 2, 5)
 		name := fmt.Sprintf("r%d", i)
-		switch rapid.IntRange(0, 6).Draw(t, "what") {
+		switch rapid.IntRange(0, 8).Draw(t, "what") {
 		case 0, 1:
 			r.Drain = []string{host.Draw(t, "drain")}
 		case 2:
@@ -418,6 +490,10 @@ func drawRequests(t *rapid.T) (all []Request) {
 			r.Rule = NewRule{Name: name, Ban: vms.Draw(t, "vms"), Nodes: []string{host.Draw(t, "node")}}
 		case 6:
 			r.Rule = NewRule{Name: name, Gather: vms.Draw(t, "vms")}
+		case 7:
+			r.Suspend = []string{rapid.SampledFrom(sleepy).Draw(t, "suspend")}
+		case 8:
+			r.Resume = []string{rapid.SampledFrom(sleepy).Draw(t, "resume")}
 		}
 		all = append(all, r)
 	}
@@ -530,6 +606,9 @@ func TestNonsensicalRequests(t *testing.T) {
 		"{at: 1s, rule: {name: r, lonely: [vm-0], nodes: [node0]}}":                                               "a rule of kind lonely speaks of VMs only",
 		"{at: 1s, rule: {name: r, lonely: [vm-0], holds: sometimes}}":                                             "requests[0].rule.holds: \"sometimes\" is neither always nor at the end",
 		"{at: 1s, rule: {name: r, among: [vm-0]}}":                                                                "there is no such key here",
+		"{at: 1s, resume: [vm-0]}":                                                                                "requests[0].resume: vm-0 is not suspended then",
+		"{at: 1s, suspend: [vm-0]}, {at: 2s, suspend: [vm-0..vm-3]}":                                              "requests[1].suspend: vm-0 is suspended already; resume it before",
+		"{at: 9s, place: {name: b, class: small}}, {at: 2s, suspend: [b-0]}":                                      "requests[1].suspend: b-0 comes later",
 		"{at: 1s, remove: [r]}":                                                                                   "requests[0].remove: there is no rule \"r\" then",
 		"{at: 1s, rule: {name: r, lonely: [vm-0]}}, {at: 2s, rule: {name: r, lonely: [vm-1]}}":                    "requests[1].rule.name: there is a rule r already; remove it before",
 		"{at: 1s, place: {name: web, class: small, count: 2}}, {at: 2s, rule: {name: r, spread: [wbe]}}":          "did you mean web?",

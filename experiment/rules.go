@@ -21,11 +21,11 @@ func (w *world) whereabouts(vm cluster.VMID) (host sim.HostID, runs bool) {
 }
 
 // concerns reports whether a host knows of a rule: one of its VMs runs or waits
-// there.
+// there, or is to be resumed from there.
 func (w *world) concerns(r protocol.Rule, id sim.HostID) bool {
 	return slices.ContainsFunc(r.VMs, func(vm cluster.VMID) bool {
 		host, runs := w.whereabouts(vm)
-		return runs && host == id || !runs && slices.Contains(w.operator.waiting[id], vm)
+		return runs && host == id || !runs && (slices.Contains(w.operator.waiting[id], vm) || slices.Contains(w.operator.sleep.called[id], vm))
 	})
 }
 

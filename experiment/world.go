@@ -264,6 +264,7 @@ func (w *world) start() {
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
 		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: len(w.geography.names), VMs: len(w.vms), Duration: time.Duration(s.Duration),
 	})
+	w.sim.OnVM(w.slept)
 	w.sim.OnChange(w.hostChanged)
 	for h := range w.hosts {
 		w.hostChanged(sim.HostID(h))

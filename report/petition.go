@@ -104,7 +104,9 @@ func task(r trace.Request) string {
 	case "drain":
 		return plural(r.VMs, "VM") + " to leave"
 	case "place":
-		return plural(r.VMs, "VM") + " to start"
+		return plural(r.VMs, "VM") + " to run"
+	case "suspend":
+		return plural(r.VMs, "VM") + " to be saved"
 	}
 	return "a rule about " + plural(r.VMs, "VM")
 }
@@ -132,6 +134,8 @@ func verdict(r trace.Request) string {
 		return r.Node + " is empty"
 	case "place":
 		return "all of them run"
+	case "suspend":
+		return "all of them are saved"
 	}
 	return "the rule is kept"
 }

@@ -185,7 +185,11 @@ func (s *Story) lines() []line {
 		lines = append(lines, line{m.At, 4, text})
 	}
 	for _, b := range s.Starts {
-		lines = append(lines, line{b.At, 4, fmt.Sprintf("%s, which waits on %s, boots on %s: %s after %s", b.VM, b.Node, b.On, b.Outcome, brief(b.Duration))})
+		text := "%s, which waits on %s, boots on %s: %s after %s"
+		if b.Resumed {
+			text = "%s, which sleeps on %s, is read back on %s: %s after %s"
+		}
+		lines = append(lines, line{b.At, 4, fmt.Sprintf(text, b.VM, b.Node, b.On, b.Outcome, brief(b.Duration))})
 	}
 	end := map[string]string{
 		"solved": "all are released: solved", "vanished": "all are released: the event no longer holds",
