@@ -15,6 +15,7 @@ type sleep struct {
 	image  map[cluster.VMID]sim.HostID   // of those that are saved
 	called map[sim.HostID][]cluster.VMID // to be resumed, by the host with the image or, if not saved yet, the VM
 	saving map[cluster.VMID]bool
+	trying bool // the next try to save the tired ones is planned
 }
 
 func newSleep() sleep {
@@ -25,16 +26,17 @@ func newSleep() sleep {
 type saveDue world
 
 // Handle saves what can be.
-func (d *saveDue) Handle(_ sim.Seconds, _ uint64) { (*world)(d).saveTired() }
+func (d *saveDue) Handle(_ sim.Seconds, _ uint64) {
+	w := (*world)(d)
+	w.operator.sleep.trying = false
+	w.saveTired()
+}
 
 // suspend has VMs saved to the disks of their hosts.
 func (w *world) suspend(t *task) {
 	w.wish(t, wish{asleep: true, vms: t.vms}, len(t.vms))
-	waited := len(w.operator.sleep.tired) > 0
 	w.operator.sleep.tired = append(slices.Clone(w.operator.sleep.tired), t.vms...)
-	if !waited { // or they are tried again already
-		w.saveTired()
-	}
+	w.saveTired()
 }
 
 // saveTired saves the VMs that run, and do not migrate. The others are tried
@@ -43,6 +45,14 @@ func (w *world) saveTired() {
 	s := &w.operator.sleep
 	s.tired = slices.DeleteFunc(slices.Clone(s.tired), w.save)
 	if len(s.tired) > 0 {
+		w.trySaves()
+	}
+}
+
+// trySaves plans the next try to save VMs, unless it is planned.
+func (w *world) trySaves() {
+	if s := &w.operator.sleep; !s.trying {
+		s.trying = true
 		w.at(w.now()+w.monitor.Period, (*saveDue)(w), 0)
 	}
 }
@@ -68,7 +78,7 @@ func (w *world) saved(vm cluster.VMID, host sim.HostID, err error) {
 	delete(s.saving, vm)
 	if err != nil {
 		s.tired = append(slices.Clone(s.tired), vm)
-		w.at(w.now()+w.monitor.Period, (*saveDue)(w), 0)
+		w.trySaves()
 		return
 	}
 	s.image[vm] = host
@@ -108,7 +118,7 @@ func (w *world) resume(t *task) {
 func (w *world) sleepers(id sim.HostID) (vms []cluster.VMID) {
 	s := &w.operator.sleep
 	for _, vm := range s.called[id] {
-		if _, saved := s.image[vm]; saved {
+		if host, saved := s.image[vm]; saved && host == id {
 			vms = append(vms, vm)
 		}
 	}
