@@ -102,7 +102,7 @@ func (n *Node) raise(now time.Duration, k Kind) {
 // have, there is no solution.
 func (n *Node) seek(now time.Duration) {
 	b := &n.booking
-	if !n.canGrow() || b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation {
+	if !n.canGrow() || n.isEnough() {
 		n.end(now, Unsolvable)
 		return
 	}
@@ -111,6 +111,12 @@ func (n *Node) seek(now time.Duration) {
 	n.unset(PhaseTimer)
 	n.extendLease(now)
 	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally, Path: b.path})
+}
+
+// isEnough reports whether the partition has all nodes that an underload may have.
+func (n *Node) isEnough() bool {
+	b := &n.booking
+	return b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -237,7 +243,7 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		path:    e.Path,
 	}
 	n.note(Joined, n.id)
-	if len(n.booking.members) < e.Target && n.canGrow() {
+	if len(n.booking.members) < e.Target && n.canGrow() && !n.isEnough() {
 		n.seek(now)
 		return
 	}
@@ -475,7 +481,7 @@ func (n *Node) weigh(now time.Duration) {
 	case short:
 		b.lacking = lack
 	}
-	if len(b.members) < b.target && !b.small && grows {
+	if len(b.members) < b.target && !b.small && grows && !n.isEnough() {
 		n.seek(now)
 		return
 	}

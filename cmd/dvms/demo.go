@@ -155,7 +155,7 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	switch {
 	case f.json:
-	case isTerminal(stdout):
+	case isTerminal(stdout) && os.Getenv("TERM") != "dumb":
 		s.Show = newScreen(stdout).show
 	default:
 		s.Say = (&lines{out: stdout}).say
