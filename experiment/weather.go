@@ -185,7 +185,9 @@ func (w *world) crash(host int, what string, down time.Duration) {
 		w.machines[host] = nil
 	}
 	if what == crashOfHost {
-		o.stopped = slices.Clone(w.sim.Hosted(sim.HostID(host)))
+		o.stopped = slices.DeleteFunc(slices.Clone(w.sim.Hosted(sim.HostID(host))), func(vm sim.VMID) bool {
+			return w.operator.starting[cluster.VMID(vm)] != nil // it waits again
+		})
 		w.together(func() error { return w.sim.TurnOff(sim.HostID(host)) })
 	}
 	w.tellOf(host, true)
