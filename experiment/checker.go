@@ -62,6 +62,9 @@ type flight struct {
 	order          protocol.Migrate
 }
 
+// nobody stands for no host, in checker.place.
+const nobody = -1
+
 func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
