@@ -267,7 +267,7 @@ func (k *checker) stepped(host int) {
 	if booked {
 		k.attended[host] = k.w.now()
 	}
-	coming, under := cluster.Bytes(0), 0
+	coming, starting, under := cluster.Bytes(0), cluster.Bytes(0), 0
 	for _, f := range k.flights {
 		if f.source != host && f.target != host {
 			continue
@@ -282,12 +282,16 @@ func (k *checker) stepped(host int) {
 			k.breach("I1", []int{f.source, f.target}, "%v holds %s, and %v lets %s migrate from %s to %s",
 				id, hostName(host), f.order.Partition, k.name(f.order.VM), hostName(f.source), hostName(f.target))
 		}
+		memory := k.w.vms[f.order.VM].Demand.Memory()
 		if f.target == host && k.place[f.order.VM] != int32(host) {
-			coming += k.w.vms[f.order.VM].Demand.Memory()
+			coming += memory
+		}
+		if f.order.Kind != plan.Migrate && slices.Contains(k.w.sim.Hosted(sim.HostID(host)), sim.VMID(f.order.VM)) {
+			starting += memory // it uses what is promised to it
 		}
 	}
 	promised := n.Promised().Memory()
-	if used, has := k.w.sim.MemoryUsed(sim.HostID(host)), k.w.hosts[host].capacity.Memory(); used+promised > has {
+	if used, has := k.w.sim.MemoryUsed(sim.HostID(host))-starting, k.w.hosts[host].capacity.Memory(); used+promised > has {
 		k.breach("I4", []int{host}, "%v of memory are used and %v promised, of %v", used, promised, has)
 	}
 	if coming > promised {
