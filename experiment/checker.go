@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
 	"github.com/dvms-project/dvms/trace"
@@ -29,12 +30,12 @@ func (b *Breach) Error() string {
 // uses none of the code that it checks.
 //
 //   - I1, exclusive: the migrations under way at a node are of one partition, the
-//     one that holds it. Without faults, no two leaders moreover have a node in
-//     common that is in the partitions of both, and none is given up for lost.
+//     one that holds it.
 //   - I2, fenced: a migration starts only if one partition holds both ends at one
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
-//     which it last migrated; it migrates from there, and once at a time. All
+//     which it last migrated; it migrates from there, and once at a time. One that
+//     waits or sleeps is on none, and is started once. All
 //     VMs of a host run if it is up, and none if it is not.
 //   - I4, room: the memory of the VMs on a host, and of those to which its node has
 //     promised room, is no more than it has; all that are on their way have a
@@ -50,11 +51,9 @@ type checker struct {
 	place    []int32 // by VM: its host
 	hosted   []int   // by host: how many VMs have it as their place
 	flights  []flight
-	over     []bool             // by host: the last look found it overloaded
-	attended []time.Duration    // by host: when an overload was first seen, or a partition last held it
-	claims   []int32            // by host: the leader in whose partition it is; nobody if it is in none
-	claimed  [][]cluster.NodeID // by leader: its members when it was last looked at
-	open     []bool             // by host: while the run settles: it is overloaded, and was not answered yet
+	over     []bool          // by host: the last look found it overloaded
+	attended []time.Duration // by host: when an overload was first seen, or a partition last held it
+	open     []bool          // by host: while the run settles: it is overloaded, and was not answered yet
 }
 
 // flight is a migration under way.
@@ -63,17 +62,21 @@ type flight struct {
 	order          protocol.Migrate
 }
 
+// nobody stands for no host, in checker.place.
 const nobody = -1
 
 func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
 		hosted: make([]int, len(w.hosts)), over: make([]bool, len(w.hosts)), attended: make([]time.Duration, len(w.hosts)),
-		claims: slices.Repeat([]int32{nobody}, len(w.hosts)), claimed: make([][]cluster.NodeID, len(w.hosts)),
 		open: make([]bool, len(w.hosts)),
 	}
-	for _, h := range hosts {
-		k.hosted[h]++
+	for vm, h := range k.place {
+		if vm < w.spec.Scenario.VMs.Count {
+			k.hosted[h]++
+		} else {
+			k.place[vm] = nobody // it waits
+		}
 	}
 	return k
 }
@@ -96,12 +99,18 @@ func (k *checker) node(host int) *protocol.Node {
 // migrates takes what a node asks its hypervisor for, before that acts on it.
 func (k *checker) migrates(source int, m protocol.Migrate) {
 	target, ends := int(m.Target), []int{source, int(m.Target)}
-	if k.place[m.VM] != int32(source) {
-		k.breach("I3", ends, "%s is to migrate from %s, and is on %s", vmName(int(m.VM)), hostName(source), hostName(int(k.place[m.VM])))
+	if m.Kind != plan.Migrate && k.place[m.VM] != nobody {
+		k.breach("I3", ends, "%s is to be started, and is on %s", k.name(m.VM), hostName(int(k.place[m.VM])))
+	}
+	if m.Kind == plan.Migrate && k.w.sim.State(sim.VMID(m.VM)) == sim.VMSaved {
+		return // somebody has suspended it since it was ordered; the hypervisor refuses
+	}
+	if m.Kind == plan.Migrate && k.place[m.VM] != int32(source) {
+		k.breach("I3", ends, "%s is to migrate from %s, and is on %s", k.name(m.VM), hostName(source), hostName(int(k.place[m.VM])))
 	}
 	for _, f := range k.flights {
 		if f.order.VM == m.VM {
-			k.breach("I3", ends, "%s is to migrate, and is on its way to %s already", vmName(int(m.VM)), hostName(f.target))
+			k.breach("I3", ends, "%s is to migrate, and is on its way to %s already", k.name(m.VM), hostName(f.target))
 		}
 	}
 	from, to := k.node(source), k.node(target)
@@ -111,17 +120,17 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 	id, booked := from.Booked()
 	switch {
 	case !booked || id != m.Partition:
-		k.breach("I2", ends, "%s migrates for %v, which does not hold its source", vmName(int(m.VM)), m.Partition)
+		k.breach("I2", ends, "%s migrates for %v, which does not hold its source", k.name(m.VM), m.Partition)
 	case k.w.unreachable(source, target), k.w.life(target) > 0 && !to.Expects(m.VM):
 		return // refused
 	default:
 		other, held := to.Booked()
 		if !held || other != id || to.Epoch() != from.Epoch() {
 			k.breach("I2", ends, "%s migrates for %v, which holds its source at epoch %d; the target is held by %v at epoch %d (%v)",
-				vmName(int(m.VM)), id, from.Epoch(), other, to.Epoch(), held)
+				k.name(m.VM), id, from.Epoch(), other, to.Epoch(), held)
 		}
 		if !to.Expects(m.VM) {
-			k.breach("I4", ends, "%s migrates, and its target has not promised it room", vmName(int(m.VM)))
+			k.breach("I4", ends, "%s migrates, and its target has not promised it room", k.name(m.VM))
 		}
 	}
 }
@@ -129,6 +138,10 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
 	k.flights = append(k.flights, flight{source, int(m.Target), m})
+	if m.Kind != plan.Migrate {
+		k.place[m.VM] = int32(m.Target)
+		k.hosted[m.Target]++
+	}
 }
 
 func (k *checker) migrated(vm cluster.VMID) {
@@ -136,7 +149,20 @@ func (k *checker) migrated(vm cluster.VMID) {
 	f := k.flights[i]
 	k.flights = slices.Delete(k.flights, i, i+1)
 	k.settle(f)
+	if f.order.Kind != plan.Migrate && k.w.sim.State(sim.VMID(vm)) != sim.VMRunning {
+		k.place[vm] = nobody
+		k.hosted[f.target]--
+	}
 }
+
+// slept takes a VM that was saved to a disk.
+func (k *checker) slept(vm cluster.VMID) {
+	k.hosted[k.place[vm]]--
+	k.place[vm] = nobody
+}
+
+// name returns the name of a VM.
+func (k *checker) name(vm cluster.VMID) string { return k.w.vms[vm].Name }
 
 // settle notes that a VM has arrived, if it has.
 func (k *checker) settle(f flight) {
@@ -157,7 +183,7 @@ func (k *checker) hostChanged(host int) {
 	vms := k.w.sim.Hosted(sim.HostID(host))
 	for _, vm := range vms {
 		if k.place[vm] != int32(host) {
-			k.breach("I3", []int{host, int(k.place[vm])}, "%s is on %s, and was on %s", vmName(int(vm)), hostName(host), hostName(int(k.place[vm])))
+			k.breach("I3", []int{host, int(k.place[vm])}, "%s is on %s, and was on %s", k.name(cluster.VMID(vm)), hostName(host), hostName(int(k.place[vm])))
 		}
 	}
 	want := k.hosted[host]
@@ -174,9 +200,7 @@ func (k *checker) hostChanged(host int) {
 	}
 }
 
-// crashed and returned take the death and the start of a node.
-func (k *checker) crashed(host int) { k.claim(host, nil) }
-
+// returned takes the start of a node.
 func (k *checker) returned(host int) { k.over[host] = false }
 
 // stepped looks at a node that has taken an input.
@@ -197,13 +221,15 @@ func (k *checker) stepped(host int) {
 		if f.source != host && f.target != host {
 			continue
 		}
-		under++
+		if f.order.Kind != plan.Run || f.target == host { // where a VM waits, its start is no work
+			under++
+		}
 		switch {
 		case !booked:
-			k.breach("I2", []int{f.source, f.target}, "%s is free, and %s migrates from %s to %s", hostName(host), vmName(int(f.order.VM)), hostName(f.source), hostName(f.target))
+			k.breach("I2", []int{f.source, f.target}, "%s is free, and %s migrates from %s to %s", hostName(host), k.name(f.order.VM), hostName(f.source), hostName(f.target))
 		case id != f.order.Partition:
 			k.breach("I1", []int{f.source, f.target}, "%v holds %s, and %v lets %s migrate from %s to %s",
-				id, hostName(host), f.order.Partition, vmName(int(f.order.VM)), hostName(f.source), hostName(f.target))
+				id, hostName(host), f.order.Partition, k.name(f.order.VM), hostName(f.source), hostName(f.target))
 		}
 		if f.target == host && k.place[f.order.VM] != int32(host) {
 			coming += k.w.vms[f.order.VM].Demand.Memory()
@@ -219,49 +245,13 @@ func (k *checker) stepped(host int) {
 	if under > k.settings.Concurrent {
 		k.breach("I4", []int{host}, "it takes part in %d migrations, and should in %d at once", under, k.settings.Concurrent)
 	}
-	if k.w.weather == nil {
-		k.exclusive(host, n, booked)
-	}
-}
-
-// exclusive holds I1 as leaders see it.
-func (k *checker) exclusive(host int, n *protocol.Node, booked bool) {
-	var members []cluster.NodeID
-	if booked && n.Leader() == cluster.NodeID(host) {
-		members = n.Members()
-	}
-	if old := k.claimed[host]; len(old) == len(members) && (len(old) == 0 || &old[0] == &members[0]) {
-		return
-	}
-	k.claim(host, members)
-}
-
-// claim notes the members of a leader, if it is one.
-func (k *checker) claim(leader int, members []cluster.NodeID) {
-	for _, m := range k.claimed[leader] {
-		if k.claims[m] == int32(leader) {
-			k.claims[m] = nobody
-		}
-	}
-	k.claimed[leader] = members
-	for _, m := range members {
-		if other := k.claims[m]; other != nobody {
-			mine, _ := k.node(leader).Booked()
-			if its, leads := k.node(int(other)).Booked(); leads && its != mine {
-				k.breach("I1", []int{leader, int(other)}, "they lead %v and %v, and both have %s", mine, its, hostName(int(m)))
-			}
-		}
-		k.claims[m] = int32(leader)
-	}
 }
 
 // ended takes the end of a procedure.
 func (k *checker) ended(e protocol.Ended) {
-	if e.Outcome == protocol.Lost && k.w.weather == nil {
-		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
-	}
-	if e.Outcome == protocol.Unsolvable {
-		for _, m := range e.Members {
+	for _, m := range e.Members {
+		k.attended[m] = k.w.now() // it may have begun and ended in one step
+		if e.Outcome == protocol.Unsolvable || e.Outcome == protocol.Aborted {
 			k.open[m] = false
 		}
 	}
@@ -278,6 +268,9 @@ func (k *checker) looked(host int, overloaded bool) {
 		return
 	}
 	s := k.settings
+	if k.w.silent {
+		return // it is not told
+	}
 	if alone, most := now-k.attended[host], s.BackoffMax+s.Lease+2*k.w.monitor.Period; alone > most {
 		k.breach("answered", []int{host}, "it is overloaded, and for %v no partition has held it; %v is the most", alone, most)
 	}

@@ -25,7 +25,7 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.Solve:
 			w.solve(node, out)
 		case protocol.Migrate:
-			if out.Kind == plan.Run {
+			if out.Kind == plan.Run || out.Kind == plan.Resume {
 				w.launch(node, out)
 			} else {
 				w.migrate(node, out)
@@ -180,8 +180,12 @@ func (w *world) reason(node int, m protocol.Migrate) string {
 	switch {
 	case m.Bypass:
 		return "breaks a cycle"
+	case w.drains(sim.HostID(node)):
+		return hostName(node) + " is to be emptied"
 	case !exceeded && w.spec.Strategy == "ffd":
 		return "packs VMs on fewer hosts"
+	case !exceeded && w.ruleBrokenBy(m.VM) != "":
+		return "rule " + w.ruleBrokenBy(m.VM) + " is broken"
 	case !exceeded:
 		return "makes room on " + hostName(node)
 	case over == cluster.Memory:

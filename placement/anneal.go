@@ -102,15 +102,15 @@ func (a *annealing) tryAny() {
 		a.try()
 	case kind < 6 && len(a.away) > 0:
 		v := a.away[a.rng.IntN(len(a.away))]
-		if kind == 3 && a.book.mayBe(v, a.c.Host[v]) {
-			a.offer(v, a.c.Host[v])
+		if kind == 3 && a.repair.book.mayBe(v, a.repair.c.Host[v]) {
+			a.offer(v, a.repair.c.Host[v])
 		} else {
 			a.offer(v, a.somewhere(v))
 		}
 	default:
 		from := a.open[a.rng.IntN(len(a.open))]
 		if len(a.away) > 0 && kind == 6 { // another one leaves in the place of one that left
-			from = a.c.Host[a.away[a.rng.IntN(len(a.away))]]
+			from = a.repair.c.Host[a.away[a.rng.IntN(len(a.away))]]
 		}
 		if len(a.hosted[from]) > 0 {
 			v := a.hosted[from][a.rng.IntN(len(a.hosted[from]))]
@@ -121,7 +121,7 @@ func (a *annealing) tryAny() {
 
 // annealing is what anneal and simmer know.
 type annealing struct {
-	*repair
+	repair *repair
 	rng    *rand.Rand
 	away   []int32 // VMs that are not at home, kept up by simmer only
 	placed []int32 // by VM: its place in away, or none; nil if away is not kept up
@@ -178,13 +178,13 @@ func newAnnealing(r *repair) *annealing {
 // placeAll moves the VMs that may not be where they are to the best of a few
 // nodes where they may be.
 func (a *annealing) placeAll() {
-	for _, v := range a.forced {
-		if a.host[v] == a.c.Host[v] {
-			a.enter(v, cluster.Nowhere) // nobody has to be where it is
+	for _, v := range a.repair.forced {
+		if a.repair.host[v] == a.repair.c.Host[v] {
+			a.repair.enter(v, cluster.Nowhere) // nobody has to be where it is
 		}
 	}
-	for _, v := range a.forced {
-		if a.host[v] != a.c.Host[v] {
+	for _, v := range a.repair.forced {
+		if a.repair.host[v] != a.repair.c.Host[v] {
 			continue
 		}
 		best, least := cluster.Nowhere, math.Inf(1)
@@ -193,11 +193,11 @@ func (a *annealing) placeAll() {
 			if n == cluster.Nowhere {
 				n = a.somewhere(v)
 			}
-			a.steps++
+			a.repair.steps++
 			if n == cluster.Nowhere {
 				continue
 			}
-			if change := a.changeOf(n, a.free[n].Minus(a.c.VMs[v].Demand)); change < least && a.book.admits(v, n, infinite) {
+			if change := a.changeOf(n, a.repair.free[n].Minus(a.repair.c.VMs[v].Demand)); change < least && a.repair.book.admits(v, n, infinite) {
 				best, least = n, change
 			}
 		}
@@ -212,8 +212,8 @@ func (a *annealing) placeAll() {
 
 // withMates returns the node of a VM that v has to be with, or Nowhere.
 func (a *annealing) withMates(v int32) int32 {
-	for _, u := range a.book.mates(v) {
-		if n := a.book.host[u]; u != v && n != cluster.Nowhere && a.book.mayBe(v, n) {
+	for _, u := range a.repair.book.mates(v) {
+		if n := a.repair.book.host[u]; u != v && n != cluster.Nowhere && a.repair.book.mayBe(v, n) {
 			return n
 		}
 	}
@@ -222,16 +222,16 @@ func (a *annealing) withMates(v int32) int32 {
 
 // wrong is how many hard rules are broken.
 func (a *annealing) wrong() int {
-	if a.book == nil {
+	if a.repair.book == nil {
 		return 0
 	}
-	return a.book.wrong
+	return a.repair.book.wrong
 }
 
 // mend tries to move a culprit of a broken rule: to a VM that it has to be with, or
 // anywhere.
 func (a *annealing) mend() {
-	b := a.book
+	b := a.repair.book
 	for len(a.broken) > 0 && !b.broken[a.broken[len(a.broken)-1]] {
 		a.broken = a.broken[:len(a.broken)-1]
 	}
@@ -241,7 +241,7 @@ func (a *annealing) mend() {
 				a.broken = append(a.broken, int32(i))
 			}
 		}
-		a.steps += len(b.broken) / 8
+		a.repair.steps += len(b.broken) / 8
 	}
 	if len(a.broken) == 0 {
 		return
@@ -250,7 +250,7 @@ func (a *annealing) mend() {
 	if !b.broken[i] {
 		return
 	}
-	culprits := b.rulings[i].culprits(b, scope{movable: a.vms[:a.first[len(a.c.Nodes)]], fixed: func(int32) bool { return false }}, nil)
+	culprits := b.rulings[i].culprits(b, scope{movable: a.repair.vms[:a.repair.first[len(a.repair.c.Nodes)]], fixed: func(int32) bool { return false }}, nil)
 	if len(culprits) == 0 {
 		return
 	}
@@ -259,7 +259,7 @@ func (a *annealing) mend() {
 	if a.rng.IntN(2) == 0 {
 		to = a.withMates(v)
 	}
-	if to == cluster.Nowhere || to == a.host[v] {
+	if to == cluster.Nowhere || to == a.repair.host[v] {
 		to = a.somewhere(v)
 	}
 	a.offer(v, to)
@@ -267,10 +267,10 @@ func (a *annealing) mend() {
 
 // somewhere returns a node where v may be, at random, or Nowhere.
 func (a *annealing) somewhere(v int32) int32 {
-	if a.book == nil || a.book.allowed[v] == nil {
+	if a.repair.book == nil || a.repair.book.allowed[v] == nil {
 		return a.open[a.rng.IntN(len(a.open))]
 	}
-	nodes := a.nodesOf(a.book.allowed[v])
+	nodes := a.nodesOf(a.repair.book.allowed[v])
 	if len(nodes) == 0 {
 		return cluster.Nowhere
 	}
@@ -306,12 +306,12 @@ func (a *annealing) overload(free *cluster.Resources) (sum float64) {
 
 // changeOf is by how much the price of node n changes if it has so much free.
 func (a *annealing) changeOf(n int32, free cluster.Resources) float64 {
-	return float64(a.price * (a.overload(&free) - a.overload(&a.free[n])))
+	return float64(a.price * (a.overload(&free) - a.overload(&a.repair.free[n])))
 }
 
 // mark notes whether n is bad.
 func (a *annealing) mark(n int32) {
-	bad := !fits(cluster.Resources{}, a.free[n]) && len(a.hosted[n]) > 0
+	bad := !fits(cluster.Resources{}, a.repair.free[n]) && len(a.hosted[n]) > 0
 	switch {
 	case bad && a.place[n] == none:
 		a.place[n] = int32(len(a.bad))
@@ -326,12 +326,12 @@ func (a *annealing) mark(n int32) {
 
 // shift moves v to n.
 func (a *annealing) shift(v, n int32) {
-	from := a.host[v]
+	from := a.repair.host[v]
 	list := a.hosted[from]
 	last := list[len(list)-1]
 	list[a.index[v]], a.index[last] = last, a.index[v]
 	a.hosted[from] = list[:len(list)-1]
-	a.move(v, n)
+	a.repair.move(v, n)
 	a.index[v] = int32(len(a.hosted[n]))
 	a.hosted[n] = append(a.hosted[n], v)
 	a.noteAway(v)
@@ -353,12 +353,12 @@ func (a *annealing) try() {
 
 // offer moves v to node to, or exchanges it with a VM there, if that is accepted.
 func (a *annealing) offer(v, to int32) {
-	from := a.host[v]
+	from := a.repair.host[v]
 	if to == from || to == cluster.Nowhere {
 		return
 	}
-	demand := a.c.VMs[v].Demand
-	change := a.changeOf(from, a.free[from].Plus(demand)) + a.changeOf(to, a.free[to].Minus(demand)) + a.fare(v, to)
+	demand := a.repair.c.VMs[v].Demand
+	change := a.changeOf(from, a.repair.free[from].Plus(demand)) + a.changeOf(to, a.repair.free[to].Minus(demand)) + a.fare(v, to)
 	if a.accepts(change) && a.keeps(v, to, none) {
 		a.shift(v, to)
 		return
@@ -367,11 +367,11 @@ func (a *annealing) offer(v, to int32) {
 		return
 	}
 	u := a.hosted[to][a.rng.IntN(len(a.hosted[to]))]
-	difference := demand.Minus(a.c.VMs[u].Demand)
-	if difference == (cluster.Resources{}) || !a.book.mayBe(u, from) {
+	difference := demand.Minus(a.repair.c.VMs[u].Demand)
+	if difference == (cluster.Resources{}) || !a.repair.book.mayBe(u, from) {
 		return
 	}
-	change = a.changeOf(from, a.free[from].Plus(difference)) + a.changeOf(to, a.free[to].Minus(difference)) + a.fare(v, to) + a.fare(u, from)
+	change = a.changeOf(from, a.repair.free[from].Plus(difference)) + a.changeOf(to, a.repair.free[to].Minus(difference)) + a.fare(v, to) + a.fare(u, from)
 	if a.accepts(change) && a.keeps(v, to, u) {
 		a.shift(v, to)
 		a.shift(u, from)
@@ -380,10 +380,10 @@ func (a *annealing) offer(v, to int32) {
 
 // findAway lists the VMs that are not at home.
 func (a *annealing) findAway() {
-	a.placed = make([]int32, len(a.c.VMs))
-	for v, h := range a.host {
+	a.placed = make([]int32, len(a.repair.c.VMs))
+	for v, h := range a.repair.host {
 		a.placed[v] = none
-		if h != a.c.Host[v] {
+		if h != a.repair.c.Host[v] {
 			a.noteAway(int32(v))
 		}
 	}
@@ -391,7 +391,7 @@ func (a *annealing) findAway() {
 
 // noteAway keeps away up when v has moved.
 func (a *annealing) noteAway(v int32) {
-	away := a.host[v] != a.c.Host[v]
+	away := a.repair.host[v] != a.repair.c.Host[v]
 	switch {
 	case a.placed == nil || away == (a.placed[v] != none):
 	case away:
@@ -409,10 +409,10 @@ func (a *annealing) noteAway(v int32) {
 // for others to leave it costs more: too many such moves, and there is no way to
 // start with.
 func (a *annealing) fare(v, n int32) (sum float64) {
-	home, at := a.c.Host[v], a.host[v]
+	home, at := a.repair.c.Host[v], a.repair.host[v]
 	if n != home {
-		sum += float64(a.memory(v))
-		if !fits(a.c.VMs[v].Demand, a.room[n]) {
+		sum += float64(a.repair.memory(v))
+		if !fits(a.repair.c.VMs[v].Demand, a.repair.room[n]) {
 			sum += a.wait
 		}
 		if len(a.barred) > 0 && a.barred[passage{v, n}] {
@@ -420,8 +420,8 @@ func (a *annealing) fare(v, n int32) (sum float64) {
 		}
 	}
 	if at != home {
-		sum -= float64(a.memory(v))
-		if !fits(cluster.Resources{}, a.room[at]) {
+		sum -= float64(a.repair.memory(v))
+		if !fits(cluster.Resources{}, a.repair.room[at]) {
 			sum -= a.wait
 		}
 	}
@@ -435,11 +435,11 @@ func (a *annealing) accepts(change float64) bool {
 // keeps reports whether no rule is broken that was kept when v goes to node to and,
 // unless it is none, u to where v is.
 func (a *annealing) keeps(v, to, u int32) bool {
-	b := a.book
+	b := a.repair.book
 	if b == nil || len(b.of[v]) == 0 && len(b.wide) == 0 && (u == none || len(b.of[u]) == 0) {
 		return true
 	}
-	from, wrong, penalty := a.host[v], b.wrong, b.penalty
+	from, wrong, penalty := a.repair.host[v], b.wrong, b.penalty
 	b.put(v, to)
 	if u != none {
 		b.put(u, from)

@@ -65,9 +65,9 @@ func (r *repair) consolidate() Result {
 
 // emptying is what consolidate knows about the nodes that can be emptied.
 type emptying struct {
-	*repair
-	nodes []int32 // the open nodes, those to be emptied first
-	kept  int     // how many of them, at the end of nodes, stay on in any case
+	repair *repair
+	nodes  []int32 // the open nodes, those to be emptied first
+	kept   int     // how many of them, at the end of nodes, stay on in any case
 	// memory is, by node, what it costs to empty it.
 	memory []int64
 	bound  int           // no viable placement uses fewer nodes
@@ -125,16 +125,16 @@ func compareBool(a, b bool) int {
 // as many as VMs are to be apart.
 func (e *emptying) fewest() int {
 	var asked cluster.Resources
-	for v, h := range e.c.Host {
+	for v, h := range e.repair.c.Host {
 		if h != cluster.Nowhere {
-			asked = asked.Plus(e.c.VMs[v].Demand)
+			asked = asked.Plus(e.repair.c.VMs[v].Demand)
 		}
 	}
 	most := e.kept
 	for d, amount := range asked {
 		room := make([]int64, 0, len(e.nodes))
 		for _, n := range e.nodes {
-			room = append(room, e.capacity[n][d])
+			room = append(room, e.repair.capacity[n][d])
 		}
 		slices.Sort(room)
 		k := 0
@@ -144,14 +144,14 @@ func (e *emptying) fewest() int {
 		}
 		most = max(most, k)
 	}
-	for i := range e.problem.Rules {
-		p := &e.problem.Rules[i]
+	for i := range e.repair.problem.Rules {
+		p := &e.repair.problem.Rules[i]
 		if p.Kind != rule.Spread || !p.Hard() || p.Domain != cluster.OneNode || p.Degraded {
 			continue
 		}
 		running := 0
 		for _, v := range p.VMs {
-			if e.c.Host[v] != cluster.Nowhere {
+			if e.repair.c.Host[v] != cluster.Nowhere {
 				running++
 			}
 		}
@@ -162,8 +162,8 @@ func (e *emptying) fewest() int {
 
 // repaired returns a placement that is as good as repair makes it, if there is one.
 func (e *emptying) repaired() (Result, bool) {
-	p := *e.problem
-	p.Goal, p.Budget = Repair, (e.limit-e.steps)/4
+	p := *e.repair.problem
+	p.Goal, p.Budget = Repair, (e.repair.limit-e.repair.steps)/4
 	result, ok := e.solve(&p, false)
 	e.least = result.Bound
 	return result, ok
@@ -171,8 +171,8 @@ func (e *emptying) repaired() (Result, bool) {
 
 // try looks for a placement on k nodes, not for long if it is to be quick.
 func (e *emptying) try(k int, quick bool) (Result, bool) {
-	p := *e.problem
-	p.Goal, p.Budget = Repair, max(1, (e.limit-e.steps)/2)
+	p := *e.repair.problem
+	p.Goal, p.Budget = Repair, max(1, (e.repair.limit-e.repair.steps)/2)
 	return e.solve(&p, quick, e.toEmpty(k)...)
 }
 
@@ -184,21 +184,21 @@ func (e *emptying) toEmpty(k int) []int32 {
 	empty, left := nodes[:cut], nodes[cut:len(nodes)-e.kept]
 	var spare cluster.Resources
 	for _, n := range nodes[cut:] {
-		spare = spare.Plus(e.capacity[n])
+		spare = spare.Plus(e.repair.capacity[n])
 	}
-	for v, h := range e.c.Host {
+	for v, h := range e.repair.c.Host {
 		if h != cluster.Nowhere {
-			spare = spare.Minus(e.c.VMs[v].Demand)
+			spare = spare.Minus(e.repair.c.VMs[v].Demand)
 		}
 	}
 	for d := range spare {
 		for spare[d] < 0 && len(empty) > 0 && len(left) > 0 {
-			larger := slices.MaxFunc(empty, func(a, b int32) int { return cmp.Compare(e.capacity[a][d], e.capacity[b][d]) })
-			smaller := slices.MinFunc(left, func(a, b int32) int { return cmp.Compare(e.capacity[a][d], e.capacity[b][d]) })
-			if e.capacity[larger][d] <= e.capacity[smaller][d] {
+			larger := slices.MaxFunc(empty, func(a, b int32) int { return cmp.Compare(e.repair.capacity[a][d], e.repair.capacity[b][d]) })
+			smaller := slices.MinFunc(left, func(a, b int32) int { return cmp.Compare(e.repair.capacity[a][d], e.repair.capacity[b][d]) })
+			if e.repair.capacity[larger][d] <= e.repair.capacity[smaller][d] {
 				break
 			}
-			spare = spare.Plus(e.capacity[larger]).Minus(e.capacity[smaller])
+			spare = spare.Plus(e.repair.capacity[larger]).Minus(e.repair.capacity[smaller])
 			empty[slices.Index(empty, larger)], left[slices.Index(left, smaller)] = smaller, larger
 		}
 	}
@@ -208,19 +208,19 @@ func (e *emptying) toEmpty(k int) []int32 {
 // solve looks for a placement of the problem p, which has the same VMs and nodes, with
 // the given nodes empty.
 func (e *emptying) solve(p *Problem, quick bool, empty ...int32) (Result, bool) {
-	t := newRepair(e.given, p, empty...)
+	t := newRepair(e.repair.given, p, empty...)
 	before := t.steps
 	t.filling, t.quick = len(empty) > 0, quick
 	result := t.result(t.repair())
-	e.steps += t.steps - before + 1
-	if e.reached == 0 && result.Host != nil {
-		e.reached = e.steps
+	e.repair.steps += t.steps - before + 1
+	if e.repair.reached == 0 && result.Host != nil {
+		e.repair.reached = e.repair.steps
 	}
 	switch result.Answer {
 	case Infeasible, Exhausted:
 		return result, false
 	case AlreadyViable:
-		result.Host = e.given.Host
+		result.Host = e.repair.given.Host
 	case Viable:
 	}
 	result.Nodes = e.used(result.Host)
@@ -229,10 +229,10 @@ func (e *emptying) solve(p *Problem, quick bool, empty ...int32) (Result, bool) 
 
 // used counts the nodes that are on under host.
 func (e *emptying) used(host []int32) int {
-	on := make([]bool, len(e.c.Nodes))
-	for i := range e.problem.Rules {
-		if e.problem.Rules[i].Kind == rule.Online {
-			for _, n := range e.problem.Rules[i].Nodes {
+	on := make([]bool, len(e.repair.c.Nodes))
+	for i := range e.repair.problem.Rules {
+		if e.repair.problem.Rules[i].Kind == rule.Online {
+			for _, n := range e.repair.problem.Rules[i].Nodes {
 				on[n] = true
 			}
 		}
@@ -254,7 +254,7 @@ func (e *emptying) used(host []int32) int {
 // finish says how good the placement is among those on as few nodes.
 func (e *emptying) finish(best Result) Result {
 	if best.Host == nil {
-		return e.result(Exhausted)
+		return e.repair.result(Exhausted)
 	}
 	var onThem []int64 // memory on the nodes that may be emptied
 	emptied := -best.Nodes
@@ -270,6 +270,6 @@ func (e *emptying) finish(best Result) Result {
 	best.Bound = min(max(least, e.least), best.Cost)
 	best.NodesBound = e.bound
 	best.Optimal = best.Nodes == e.bound && best.Cost == best.Bound
-	best.Steps, best.FirstSteps = e.steps, e.reached
+	best.Steps, best.FirstSteps = e.repair.steps, e.repair.reached
 	return best
 }

@@ -76,25 +76,25 @@ func (r *repair) evict() {
 // mark notes which VMs cannot be at home, and evicts those of them that are on no
 // overloaded node: VMs that may not be there, and those that have to be with them.
 func (e *eviction) mark() {
-	e.out = make([]bool, len(e.c.VMs))
-	over := make([]bool, len(e.c.Nodes))
-	for _, n := range e.over {
+	e.out = make([]bool, len(e.repair.c.VMs))
+	over := make([]bool, len(e.repair.c.Nodes))
+	for _, n := range e.repair.over {
 		over[n] = true
 	}
 	leave := func(v int32) {
 		e.out[v] = true
-		if !over[e.c.Host[v]] {
-			e.evicted = append(e.evicted, v)
-			e.bound += e.memory(v)
+		if !over[e.repair.c.Host[v]] {
+			e.repair.evicted = append(e.repair.evicted, v)
+			e.repair.bound += e.repair.memory(v)
 		}
 	}
-	for _, v := range e.forced {
+	for _, v := range e.repair.forced {
 		if e.out[v] {
 			continue
 		}
 		leave(v)
-		for _, u := range e.book.mates(v) { // they have to go with it
-			if e.c.Host[u] == e.c.Host[v] && !e.out[u] {
+		for _, u := range e.repair.book.mates(v) { // they have to go with it
+			if e.repair.c.Host[u] == e.repair.c.Host[v] && !e.out[u] {
 				leave(u)
 			}
 		}
@@ -211,7 +211,7 @@ func (r *repair) nodesLeft() []int32 {
 // eviction searches the cover of one node by depth-first branch and bound.
 // Its buffers are used again for the next node.
 type eviction struct {
-	*repair
+	repair  *repair
 	items   []int32             // the node's VMs, cheapest for what they free first
 	rest    []cluster.Resources // by item: what it and those after it free together
 	main    int                 // the resource that items are sorted by
@@ -229,9 +229,9 @@ type eviction struct {
 
 // cover returns the least cover of node n, and leaves its VMs in chosen.
 func (e *eviction) cover(n int32) cover {
-	e.items = append(e.items[:0], e.at(n)...)
+	e.items = append(e.items[:0], e.repair.at(n)...)
 	e.taken, e.chosen = e.taken[:0], e.chosen[:0]
-	need := cluster.Resources{}.Minus(e.free[n])
+	need := cluster.Resources{}.Minus(e.repair.free[n])
 	so := e.takeForced(&need)
 	e.packMates(n)
 	e.sort(n, need)
@@ -257,9 +257,9 @@ func (e *eviction) takeForced(need *cluster.Resources) (so cover) {
 			kept = append(kept, v)
 			continue
 		}
-		demand := e.c.VMs[v].Demand
+		demand := e.repair.c.VMs[v].Demand
 		e.taken = append(e.taken, v)
-		so = cover{cost: so.plus(e.memory(v)), largest: max(so.largest, demand[e.scarce])}
+		so = cover{cost: so.plus(e.repair.memory(v)), largest: max(so.largest, demand[e.repair.scarce])}
 		*need = need.Minus(demand)
 	}
 	e.items = kept
@@ -276,19 +276,19 @@ type pack struct {
 // packMates makes one item of items that have to be together.
 func (e *eviction) packMates(n int32) {
 	e.pack = nil
-	if e.book == nil {
+	if e.repair.book == nil {
 		return
 	}
 	kept := e.items[:0]
 	for _, v := range e.items {
-		p := &pack{demand: e.c.VMs[v].Demand, moves: 1}
+		p := &pack{demand: e.repair.c.VMs[v].Demand, moves: 1}
 		first := true
-		for _, u := range e.book.mates(v) {
-			if u == v || e.c.Host[u] != n {
+		for _, u := range e.repair.book.mates(v) {
+			if u == v || e.repair.c.Host[u] != n {
 				continue
 			}
 			first = first && v < u
-			p.demand = p.demand.Plus(e.c.VMs[u].Demand)
+			p.demand = p.demand.Plus(e.repair.c.VMs[u].Demand)
 			p.moves++
 			p.others = append(p.others, u)
 		}
@@ -311,7 +311,7 @@ func (e *eviction) demand(v int32) (demand *cluster.Resources, moves int, others
 	if p, ok := e.pack[v]; ok {
 		return &p.demand, p.moves, p.others
 	}
-	return &e.c.VMs[v].Demand, 1, nil
+	return &e.repair.c.VMs[v].Demand, 1, nil
 }
 
 // sort orders the items by memory per unit of the resource that node n lacks
@@ -320,7 +320,7 @@ func (e *eviction) sort(n int32, need cluster.Resources) {
 	e.main, e.divisor = 0, 0
 	worst := -1.0
 	for d := range need {
-		lack := float64(need[d]) / float64(e.capacity[n][d]+need[d])
+		lack := float64(need[d]) / float64(e.repair.capacity[n][d]+need[d])
 		if need[d] > 0 && lack > worst {
 			e.main, worst = d, lack
 		}
@@ -396,7 +396,7 @@ func (e *eviction) relaxed(i int, need int64) int64 {
 
 // branch decides about item i, with so taken and need still to be freed.
 func (e *eviction) branch(i int, so cover, need cluster.Resources) {
-	e.steps++
+	e.repair.steps++
 	if e.left--; e.left < 0 && e.best.memory < infinite {
 		e.cut = true
 		return
@@ -419,7 +419,7 @@ func (e *eviction) branch(i int, so cover, need cluster.Resources) {
 	mark := len(e.taken)
 	e.taken = append(append(e.taken, e.items[i]), others...)
 	with := cost{so.memory + demand[cluster.Memory], so.moves + moves}
-	e.branch(i+1, cover{cost: with, largest: max(so.largest, demand[e.scarce])}, need.Minus(*demand))
+	e.branch(i+1, cover{cost: with, largest: max(so.largest, demand[e.repair.scarce])}, need.Minus(*demand))
 	e.taken = e.taken[:mark]
 	// Without it, those like it need not be tried either.
 	for i++; i < len(e.items); i++ {

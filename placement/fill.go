@@ -32,7 +32,7 @@ func (r *repair) fill() bool {
 
 // filling is what fill knows.
 type filling struct {
-	*repair
+	repair  *repair
 	classes []likeVMs
 	nodes   []int32 // with room, the fullest first
 	weight  [cluster.NumResources]float64
@@ -95,12 +95,12 @@ func newFilling(r *repair) *filling {
 // landWithMates puts v where those are that it has to be with, if any of them
 // stays and there is room.
 func (f *filling) landWithMates(v int32) bool {
-	if f.book == nil {
+	if f.repair.book == nil {
 		return false
 	}
-	for _, u := range f.book.mates(v) {
-		if n := f.book.host[u]; n != cluster.Nowhere && fits(f.c.VMs[v].Demand, f.room[n]) && f.book.admits(v, n, 0) {
-			f.move(v, n)
+	for _, u := range f.repair.book.mates(v) {
+		if n := f.repair.book.host[u]; n != cluster.Nowhere && fits(f.repair.c.VMs[v].Demand, f.repair.room[n]) && f.repair.book.admits(v, n, 0) {
+			f.repair.move(v, n)
 			f.left--
 			return true
 		}
@@ -110,13 +110,13 @@ func (f *filling) landWithMates(v int32) bool {
 
 // gatherClasses makes one class of VMs that have to be together.
 func (f *filling) gatherClasses() {
-	if f.book == nil {
+	if f.repair.book == nil {
 		return
 	}
 	at := map[int32]int{} // by the first of the mates: its class
 	for i := range f.classes {
 		class := &f.classes[i]
-		mates := f.book.mates(class.vms[0])
+		mates := f.repair.book.mates(class.vms[0])
 		if mates == nil {
 			continue
 		}
@@ -135,16 +135,16 @@ func (f *filling) gatherClasses() {
 // fillNode puts VMs on n until none of them fits. It looks at those that are
 // picky, or at the others.
 func (f *filling) fillNode(n int32, picky bool) {
-	for f.left > 0 && !f.spent() {
+	for f.left > 0 && !f.repair.spent() {
 		best, least := -1, 0.0
-		f.steps += len(f.classes)/8 + 1
+		f.repair.steps += len(f.classes)/8 + 1
 		for i := range f.classes {
 			class := &f.classes[i]
-			if len(class.vms) == 0 || class.picky != picky || !fits(class.demand, f.room[n]) {
+			if len(class.vms) == 0 || class.picky != picky || !fits(class.demand, f.repair.room[n]) {
 				continue
 			}
 			if gap := f.gap(n, &class.demand); best < 0 || gap < least {
-				if f.book.admits(class.vms[len(class.vms)-1], n, 0) {
+				if f.repair.book.admits(class.vms[len(class.vms)-1], n, 0) {
 					best, least = i, gap
 				}
 			}
@@ -163,7 +163,7 @@ func (f *filling) landOne(class *likeVMs, n int32) {
 		first = 0
 	}
 	for _, v := range class.vms[first:] {
-		f.move(v, n)
+		f.repair.move(v, n)
 		f.left--
 	}
 	class.vms = class.vms[:first]
@@ -172,10 +172,10 @@ func (f *filling) landOne(class *likeVMs, n int32) {
 // gap is the distance between demand and what n has left.
 func (f *filling) gap(n int32, demand *cluster.Resources) (sum float64) {
 	for d, weight := range f.weight {
-		if weight == 0 || f.capacity[n][d] == 0 {
+		if weight == 0 || f.repair.capacity[n][d] == 0 {
 			continue
 		}
-		part := float64(f.room[n][d]-demand[d]) / float64(f.capacity[n][d])
+		part := float64(f.repair.room[n][d]-demand[d]) / float64(f.repair.capacity[n][d])
 		sum += float64(weight * float64(part*part))
 	}
 	return sum

@@ -47,7 +47,7 @@ func (r *repair) level() Result {
 // nodes' shares in use. Nodes that are closed, or have none of a resource, do not
 // count. hbal of Ganeti takes a similar sum.
 type leveling struct {
-	*repair
+	repair *repair
 	hosted [][]int32
 	nodes  []int32 // that count
 	sum    [cluster.NumResources]float64
@@ -92,16 +92,16 @@ func newLeveling(r *repair) *leveling {
 // imbalanceOf is the imbalance under another placement.
 func (l *leveling) imbalanceOf(host []int32) float64 {
 	other := leveling{repair: l.repair, count: l.count}
-	used := make([]cluster.Resources, len(l.c.Nodes))
+	used := make([]cluster.Resources, len(l.repair.c.Nodes))
 	for v, h := range host {
 		if h != cluster.Nowhere {
-			used[h] = used[h].Plus(l.c.VMs[v].Demand)
+			used[h] = used[h].Plus(l.repair.c.VMs[v].Demand)
 		}
 	}
 	for _, n := range l.nodes {
 		for d := range other.sum {
-			if l.capacity[n][d] > 0 {
-				other.add(d, float64(used[n][d])/float64(l.capacity[n][d]), 1)
+			if l.repair.capacity[n][d] > 0 {
+				other.add(d, float64(used[n][d])/float64(l.repair.capacity[n][d]), 1)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (l *leveling) imbalanceOf(host []int32) float64 {
 
 // least is by how much a move has to lower the imbalance.
 func (l *leveling) least(imbalance float64) float64 {
-	gain := l.problem.Gain
+	gain := l.repair.problem.Gain
 	if gain == 0 {
 		gain = DefaultGain
 	}
@@ -118,7 +118,7 @@ func (l *leveling) least(imbalance float64) float64 {
 }
 
 func (l *leveling) share(n int32, d int) float64 {
-	return 1 - float64(l.free[n][d])/float64(l.capacity[n][d])
+	return 1 - float64(l.repair.free[n][d])/float64(l.repair.capacity[n][d])
 }
 
 func (l *leveling) add(d int, share, sign float64) {
@@ -140,12 +140,12 @@ func (l *leveling) imbalance() (sum float64) {
 // sign is -1 or 1.
 func (l *leveling) change(n int32, demand *cluster.Resources, sign float64) {
 	for d, amount := range demand {
-		if l.capacity[n][d] == 0 {
+		if l.repair.capacity[n][d] == 0 {
 			continue
 		}
 		before := l.share(n, d)
 		l.add(d, before, -1)
-		l.add(d, before+float64(sign*float64(amount))/float64(l.capacity[n][d]), 1)
+		l.add(d, before+float64(sign*float64(amount))/float64(l.repair.capacity[n][d]), 1)
 	}
 }
 
@@ -160,8 +160,8 @@ func (l *leveling) step(least float64) bool {
 // have changed.
 func (l *leveling) sort() bool {
 	byLoad := slices.Clone(l.nodes)
-	l.steps += 8 * len(byLoad)
-	load := make([]float64, len(l.c.Nodes))
+	l.repair.steps += 8 * len(byLoad)
+	load := make([]float64, len(l.repair.c.Nodes))
 	for _, n := range byLoad {
 		load[n] = l.load(n)
 	}
@@ -184,10 +184,10 @@ func (l *leveling) moveOne(least float64) bool {
 			}
 			for i := len(cold) - 1; i >= 0; i-- {
 				to := cold[i]
-				if to == from || !l.repair.step() || !fits(l.c.VMs[v].Demand, l.free[to]) {
+				if to == from || !l.repair.step() || !fits(l.repair.c.VMs[v].Demand, l.repair.free[to]) {
 					continue
 				}
-				if gain := now - l.after(v, from, to); gain > most && l.keepsRules(v, to) {
+				if gain := now - l.after(v, from, to); gain > most && l.repair.keepsRules(v, to) {
 					best, most = shift{v, from, to}, gain
 				}
 			}
@@ -202,8 +202,8 @@ func (l *leveling) moveOne(least float64) bool {
 
 // load is the largest share of a resource that is in use on n.
 func (l *leveling) load(n int32) (most float64) {
-	for d := range l.capacity[n] {
-		if l.capacity[n][d] > 0 {
+	for d := range l.repair.capacity[n] {
+		if l.repair.capacity[n][d] > 0 {
 			most = max(most, l.share(n, d))
 		}
 	}
@@ -213,7 +213,7 @@ func (l *leveling) load(n int32) (most float64) {
 // after is the imbalance with v on another node.
 func (l *leveling) after(v, from, to int32) float64 {
 	sum, square := l.sum, l.square
-	demand := &l.c.VMs[v].Demand
+	demand := &l.repair.c.VMs[v].Demand
 	l.change(from, demand, -1)
 	l.change(to, demand, 1)
 	after := l.imbalance()
@@ -222,7 +222,7 @@ func (l *leveling) after(v, from, to int32) float64 {
 }
 
 func (l *leveling) take(s shift) {
-	demand := &l.c.VMs[s.vm].Demand
+	demand := &l.repair.c.VMs[s.vm].Demand
 	l.change(s.from, demand, -1)
 	l.change(s.to, demand, 1)
 	l.shift(s)
@@ -231,7 +231,7 @@ func (l *leveling) take(s shift) {
 }
 
 func (l *leveling) shift(s shift) {
-	l.move(s.vm, s.to)
+	l.repair.move(s.vm, s.to)
 	l.hosted[s.from] = without(l.hosted[s.from], s.vm)
 	l.hosted[s.to] = append(l.hosted[s.to], s.vm)
 }
@@ -240,7 +240,7 @@ func (l *leveling) shift(s shift) {
 func (l *leveling) undo() {
 	for i := len(l.moves) - 1; i >= 0; i-- {
 		s := l.moves[i]
-		demand := &l.c.VMs[s.vm].Demand
+		demand := &l.repair.c.VMs[s.vm].Demand
 		l.change(s.to, demand, -1)
 		l.change(s.from, demand, 1)
 		l.shift(shift{s.vm, s.to, s.from})

@@ -23,7 +23,7 @@ const (
 // costs more than its cover, or is still overloaded, and a few others, and
 // searches the placements of their VMs while all others stay.
 type neighbourhoods struct {
-	*repair
+	repair  *repair
 	rng     *rand.Rand // seeded alike in every call
 	hosted  [][]int32  // by node: its VMs under host
 	cover   []int64    // by node: the bound of its cover, 0 if not overloaded
@@ -146,14 +146,14 @@ func newNeighbourhoods(r *repair) *neighbourhoods {
 
 // look notes where the VMs are.
 func (l *neighbourhoods) look() {
-	l.hosted = (&cluster.Configuration{Nodes: l.c.Nodes, VMs: l.c.VMs, Host: l.host}).Hosted()
-	l.given = make([]int64, len(l.c.Nodes))
-	for v, h := range l.host {
-		if h != l.c.Host[v] {
-			l.given[l.c.Host[v]] += l.memory(int32(v))
+	l.hosted = (&cluster.Configuration{Nodes: l.repair.c.Nodes, VMs: l.repair.c.VMs, Host: l.repair.host}).Hosted()
+	l.given = make([]int64, len(l.repair.c.Nodes))
+	for v, h := range l.repair.host {
+		if h != l.repair.c.Host[v] {
+			l.given[l.repair.c.Host[v]] += l.repair.memory(int32(v))
 		}
 	}
-	l.steps += len(l.host) / 4
+	l.repair.steps += len(l.repair.host) / 4
 }
 
 // sore returns, in turn, the nodes where something is wrong and, if there are
@@ -161,23 +161,23 @@ func (l *neighbourhoods) look() {
 // and those where soft rules are broken.
 func (l *neighbourhoods) sore(round int) int32 {
 	var sores []int32
-	for n := range l.free {
-		if l.stuck > 0 && !fits(cluster.Resources{}, l.free[n]) ||
-			l.stuck == 0 && (l.given[n] > l.cover[n] || l.refused && l.given[n] > 0) {
+	for n := range l.repair.free {
+		if l.repair.stuck > 0 && !fits(cluster.Resources{}, l.repair.free[n]) ||
+			l.repair.stuck == 0 && (l.given[n] > l.cover[n] || l.repair.refused && l.given[n] > 0) {
 			sores = append(sores, int32(n))
 		}
 	}
-	if l.stuck > 0 {
-		for _, v := range l.forced {
-			if l.host[v] == l.c.Host[v] {
-				sores = append(sores, l.host[v])
+	if l.repair.stuck > 0 {
+		for _, v := range l.repair.forced {
+			if l.repair.host[v] == l.repair.c.Host[v] {
+				sores = append(sores, l.repair.host[v])
 			}
 		}
 	}
-	if l.book != nil {
+	if l.repair.book != nil {
 		sores = l.soreByRules(sores)
 	}
-	l.steps += len(l.free)/64 + 1
+	l.repair.steps += len(l.repair.free)/64 + 1
 	if len(sores) == 0 {
 		return cluster.Nowhere
 	}
@@ -187,15 +187,15 @@ func (l *neighbourhoods) sore(round int) int32 {
 // soreByRules appends the nodes of the culprits of broken rules: of hard ones as
 // long as something is wrong, else of soft ones.
 func (l *neighbourhoods) soreByRules(sores []int32) []int32 {
-	b := l.book
-	if b.wrong == 0 && (l.stuck > 0 || b.penalty == 0) {
+	b := l.repair.book
+	if b.wrong == 0 && (l.repair.stuck > 0 || b.penalty == 0) {
 		return sores
 	}
-	anyone := scope{movable: l.vms[:l.first[len(l.c.Nodes)]], fixed: func(int32) bool { return false }}
+	anyone := scope{movable: l.repair.vms[:l.repair.first[len(l.repair.c.Nodes)]], fixed: func(int32) bool { return false }}
 	for i := range b.rulings {
-		if b.broken[i] && (b.weight[i] > 0) == (l.stuck == 0) {
+		if b.broken[i] && (b.weight[i] > 0) == (l.repair.stuck == 0) {
 			for _, v := range b.rulings[i].culprits(b, anyone, nil) {
-				sores = append(sores, l.host[v])
+				sores = append(sores, l.repair.host[v])
 			}
 		}
 	}
@@ -204,13 +204,13 @@ func (l *neighbourhoods) soreByRules(sores []int32) []int32 {
 
 // lookForRoom lists the nodes with the most free of the scarcest resource.
 func (l *neighbourhoods) lookForRoom() {
-	l.steps += len(l.free)
+	l.repair.steps += len(l.repair.free)
 	l.roomier = l.roomier[:0]
-	for n := range l.free {
+	for n := range l.repair.free {
 		l.roomier = append(l.roomier, int32(n))
 	}
 	slices.SortFunc(l.roomier, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(l.free[b][l.scarce], l.free[a][l.scarce]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(l.repair.free[b][l.repair.scarce], l.repair.free[a][l.repair.scarce]), cmp.Compare(a, b))
 	})
 	l.roomier = l.roomier[:min(len(l.roomier), 4*farNodes)]
 }
@@ -224,19 +224,19 @@ func (l *neighbourhoods) around(sore int32, count int) []int32 {
 			near = append(near, n)
 		}
 	}
-	if l.book != nil {
+	if l.repair.book != nil {
 		l.related(sore, count, add)
 	}
-	for _, v := range l.at(sore) {
+	for _, v := range l.repair.at(sore) {
 		if len(near) < (count+1)/2 {
-			add(l.host[v])
+			add(l.repair.host[v])
 		}
 	}
 	for range count {
 		if l.rng.IntN(2) == 0 {
 			add(l.roomier[l.rng.IntN(len(l.roomier))])
 		} else {
-			add(int32(l.rng.IntN(len(l.free))))
+			add(int32(l.rng.IntN(len(l.repair.free))))
 		}
 	}
 	return near
@@ -245,11 +245,11 @@ func (l *neighbourhoods) around(sore int32, count int) []int32 {
 // related offers nodes that the rules about the VMs of sore speak of: where those
 // that may not be there may go, and where those are that a rule names with them.
 func (l *neighbourhoods) related(sore int32, count int, add func(n int32)) {
-	b := l.book
+	b := l.repair.book
 	for _, v := range l.hosted[sore] {
 		if set := b.allowed[v]; set != nil && (!b.mayBe(v, sore) || l.given[sore] > l.cover[sore]) {
 			for range count {
-				if n := int32(l.rng.IntN(len(l.free))); set.has(n) && l.rng.IntN(4) > 0 {
+				if n := int32(l.rng.IntN(len(l.repair.free))); set.has(n) && l.rng.IntN(4) > 0 {
 					add(n)
 				}
 			}
@@ -259,7 +259,7 @@ func (l *neighbourhoods) related(sore int32, count int, add func(n int32)) {
 				continue
 			}
 			for _, u := range b.rulings[i].culprits(b, scope{fixed: func(int32) bool { return false }}, nil) {
-				add(l.host[u])
+				add(l.repair.host[u])
 			}
 		}
 	}
@@ -272,7 +272,7 @@ const lobbyVMs = 2
 func (l *neighbourhoods) guests(nodes []int32) (vms []int32) {
 	for _, n := range nodes {
 		hosted := l.hosted[n]
-		if n == l.lobby && len(hosted) > lobbyVMs {
+		if n == l.repair.lobby && len(hosted) > lobbyVMs {
 			first := l.rng.IntN(len(hosted) - lobbyVMs + 1)
 			hosted = hosted[first : first+lobbyVMs]
 		}
@@ -283,33 +283,33 @@ func (l *neighbourhoods) guests(nodes []int32) (vms []int32) {
 
 // search looks for a better placement of the VMs on nodes, and takes it.
 func (l *neighbourhoods) search(nodes []int32) {
-	l.steps += aroundSteps * len(nodes)
+	l.repair.steps += aroundSteps * len(nodes)
 	vms := l.guests(nodes)
 	var free cluster.Resources
 	now, viable := cost{}, true
 	for _, n := range nodes {
-		free = free.Plus(l.capacity[n])
-		viable = viable && fits(cluster.Resources{}, l.free[n])
+		free = free.Plus(l.repair.capacity[n])
+		viable = viable && fits(cluster.Resources{}, l.repair.free[n])
 	}
 	for _, v := range vms {
-		free = free.Minus(l.c.VMs[v].Demand)
-		home := l.c.Host[v]
+		free = free.Minus(l.repair.c.VMs[v].Demand)
+		home := l.repair.c.Host[v]
 		if !slices.Contains(nodes, home) {
 			continue
 		}
-		if l.host[v] != home {
-			now = now.plus(l.memory(v))
-		} else if !l.book.mayBe(v, home) {
+		if l.repair.host[v] != home {
+			now = now.plus(l.repair.memory(v))
+		} else if !l.repair.book.mayBe(v, home) {
 			viable = false
 		}
 	}
 	if !fits(cluster.Resources{}, free) {
 		return
 	}
-	limit := l.limit
-	l.limit = min(limit, l.steps+nearSteps*len(nodes))
-	defer func() { l.limit = limit }()
-	if l.refused {
+	limit := l.repair.limit
+	l.repair.limit = min(limit, l.repair.steps+nearSteps*len(nodes))
+	defer func() { l.repair.limit = limit }()
+	if l.repair.refused {
 		l.searchWay(nodes, vms, now)
 		return
 	}
@@ -328,13 +328,13 @@ func (l *neighbourhoods) search(nodes []int32) {
 // searchWay looks for another placement of the VMs on nodes that makes the
 // whole reachable. now is what those of them cost that are at home there.
 func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
-	others := cost{l.cost.memory - now.memory, l.cost.moves - now.moves}
-	s := newSearch(l.repair, nodes, vms, l.newReach(others))
+	others := cost{l.repair.cost.memory - now.memory, l.repair.cost.moves - now.moves}
+	s := newSearch(l.repair, nodes, vms, l.repair.newReach(others))
 	if s.deepen(cost{memory: infinite}); s.improved {
-		l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
-		l.keep()
+		l.put(s, func(i int) int32 { return s.hostOf(l.repair.c, i, s.bestOn) })
+		l.repair.keep()
 	} else {
-		l.reenter(s)
+		l.repair.reenter(s)
 	}
 }
 
@@ -342,39 +342,39 @@ func (l *neighbourhoods) searchWay(nodes, vms []int32, now cost) {
 // placement was reachable and would not be so any longer.
 func (l *neighbourhoods) take(s *search) {
 	if !s.improved {
-		l.reenter(s)
+		l.repair.reenter(s)
 		return
 	}
 	before := make([]int32, len(s.vms))
 	for i, v := range s.vms {
-		before[i] = l.host[v]
+		before[i] = l.repair.host[v]
 	}
-	l.put(s, func(i int) int32 { return s.hostOf(l.c, i, s.bestOn) })
-	if l.stuck == 0 && !l.approve() && l.kept != nil {
+	l.put(s, func(i int) int32 { return s.hostOf(l.repair.c, i, s.bestOn) })
+	if l.repair.stuck == 0 && !l.repair.approve() && l.repair.kept != nil {
 		l.put(s, func(i int) int32 { return before[i] })
-		l.refused = false
+		l.repair.refused = false
 	}
 }
 
 // put puts the VMs of a search on the nodes that to names.
 func (l *neighbourhoods) put(s *search, to func(i int) int32) {
-	l.refused = false
+	l.repair.refused = false
 	for _, v := range s.vms {
-		l.hosted[l.host[v]] = without(l.hosted[l.host[v]], v)
+		l.hosted[l.repair.host[v]] = without(l.hosted[l.repair.host[v]], v)
 	}
 	for i, v := range s.vms {
-		to, home := to(i), l.c.Host[v]
-		if l.host[v] != home {
-			l.given[home] -= l.memory(v)
+		to, home := to(i), l.repair.c.Host[v]
+		if l.repair.host[v] != home {
+			l.given[home] -= l.repair.memory(v)
 		}
 		if to != home {
-			l.given[home] += l.memory(v)
+			l.given[home] += l.repair.memory(v)
 		}
-		l.move(v, to)
+		l.repair.move(v, to)
 		l.hosted[to] = append(l.hosted[to], v)
 	}
-	l.steps += len(l.free)/64 + 1
-	l.count()
+	l.repair.steps += len(l.repair.free)/64 + 1
+	l.repair.count()
 }
 
 // without returns vms without v.

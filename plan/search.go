@@ -49,7 +49,7 @@ func (m *maker) search(effort int) error {
 
 // trial is the best policy so far.
 type trial struct {
-	*maker
+	maker  *maker
 	left   int // moves that may be tried
 	found  bool
 	policy policy
@@ -59,10 +59,10 @@ type trial struct {
 
 // try runs a policy, and keeps it if it is the best so far.
 func (t *trial) try(p policy) bool {
-	if t.maker.most = 0; t.found && t.jobs == nil {
+	if t.maker.most = 0; t.found && t.maker.jobs == nil {
 		t.maker.most = t.cost
 	}
-	if t.run(p) != nil {
+	if t.maker.run(p) != nil {
 		t.left -= 1 + len(t.maker.moves)
 		return false
 	}
@@ -72,10 +72,10 @@ func (t *trial) try(p policy) bool {
 // take keeps the policy that was run if it is the best so far.
 func (t *trial) take(p policy) bool {
 	t.left -= 1 + len(t.maker.moves)
-	if t.jobs != nil {
-		t.gather()
+	if t.maker.jobs != nil {
+		t.maker.gather()
 	}
-	cost := t.total()
+	cost := t.maker.total()
 	if t.found && cost >= t.cost {
 		return false
 	}
@@ -163,7 +163,7 @@ func (t *trial) levels() []cluster.Bytes {
 	const most = 6
 	var costs []cluster.Bytes
 	for i := range t.moves {
-		costs = append(costs, t.costOf(&t.moves[i]))
+		costs = append(costs, t.maker.costOf(&t.moves[i]))
 	}
 	slices.Sort(costs)
 	costs = slices.Compact(costs)

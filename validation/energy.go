@@ -42,7 +42,7 @@ type energyCase struct {
 
 // energyReplay is a case under way.
 type energyReplay struct {
-	*sim.Simulation
+	sim    *sim.Simulation
 	c      energyCase
 	hosts  map[string]sim.HostID
 	vms    map[string]sim.VMID
@@ -60,7 +60,7 @@ func replayEnergy(data []byte, law sim.Law, c *Comparison) error {
 	settings := sim.DefaultSettings()
 	settings.Law, settings.Check = law, true
 	var err error
-	if r.Simulation, err = sim.NewWith(settings); err != nil {
+	if r.sim, err = sim.NewWith(settings); err != nil {
 		return err
 	}
 	if err := r.build(); err != nil {
@@ -68,7 +68,7 @@ func replayEnergy(data []byte, law sim.Law, c *Comparison) error {
 	}
 	r.plan(c)
 	if n := len(r.c.Samples); n > 0 {
-		err = r.Run(r.c.Samples[n-1].T)
+		err = r.sim.Run(r.c.Samples[n-1].T)
 	}
 	for _, task := range r.c.Tasks {
 		got, ok := r.finish[task.Name]
@@ -100,17 +100,17 @@ func migratableVM(v sim.VMSpec) sim.VMSpec {
 }
 
 func (r *energyReplay) build() error {
-	link, err := r.AddLink(sim.LinkSpec{Name: "link", Bandwidth: 125e6, Latency: 100e-6})
+	link, err := r.sim.AddLink(sim.LinkSpec{Name: "link", Bandwidth: 125e6, Latency: 100e-6})
 	if err != nil {
 		return err
 	}
-	r.SetRouter(oneLink(link))
+	r.sim.SetRouter(oneLink(link))
 	for _, h := range r.c.Hosts {
 		power, err := sim.ParsePower(h.PerState, h.WhenOff)
 		if err != nil {
 			return err
 		}
-		id, err := r.AddHost(sim.HostSpec{Name: h.Name, Cores: h.Cores, Speeds: h.Speeds, Power: power})
+		id, err := r.sim.AddHost(sim.HostSpec{Name: h.Name, Cores: h.Cores, Speeds: h.Speeds, Power: power})
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ func (r *energyReplay) build() error {
 		if !ok {
 			return fmt.Errorf("VM %s: there is no host %q", v.Name, v.Host)
 		}
-		id, err := r.AddVM(migratableVM(sim.VMSpec{Name: v.Name, Host: host, VCPUs: v.Cores}))
+		id, err := r.sim.AddVM(migratableVM(sim.VMSpec{Name: v.Name, Host: host, VCPUs: v.Cores}))
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (r *energyReplay) build() error {
 
 func (r *energyReplay) plan(c *Comparison) {
 	for i := range r.c.Ops {
-		r.Call(r.c.Ops[i].T, func() { r.must(r.operate(i)) })
+		r.sim.Call(r.c.Ops[i].T, func() { r.must(r.operate(i)) })
 	}
 	for i := range r.c.Samples {
 		r.later(r.c.Samples[i].T, 1, func() { r.read(i, c) })
@@ -146,15 +146,15 @@ func (r *energyReplay) plan(c *Comparison) {
 // rounds of what is planned at that date itself.
 func (r *energyReplay) later(t sim.Seconds, rounds int, f func()) {
 	if rounds == 0 {
-		r.Call(t, f)
+		r.sim.Call(t, f)
 		return
 	}
-	r.Call(t, func() { r.later(t, rounds-1, f) })
+	r.sim.Call(t, func() { r.later(t, rounds-1, f) })
 }
 
 func (r *energyReplay) must(err error) {
 	if err != nil {
-		r.Fail(err)
+		r.sim.Fail(err)
 	}
 }
 
@@ -164,17 +164,17 @@ func (r *energyReplay) operate(i int) error {
 	vm, isVM := r.vms[op.Target]
 	switch {
 	case op.Op == "host_off" && isHost:
-		return r.TurnOff(host)
+		return r.sim.TurnOff(host)
 	case op.Op == "host_on" && isHost:
-		return r.TurnOn(host)
+		return r.sim.TurnOn(host)
 	case op.Op == "host_pstate" && isHost:
-		return r.SetPState(host, int(op.Value))
+		return r.sim.SetPState(host, int(op.Value))
 	case op.Op == "vm_suspend" && isVM:
-		return r.Suspend(vm)
+		return r.sim.Suspend(vm)
 	case op.Op == "vm_resume" && isVM:
-		return r.Resume(vm)
+		return r.sim.Resume(vm)
 	case op.Op == "vm_bound" && isVM:
-		return r.SetVMCap(vm, sim.Speed(op.Value))
+		return r.sim.SetVMCap(vm, sim.Speed(op.Value))
 	case op.Op == "vm_migrate" && isVM:
 		return r.migrate(vm, op.Dest)
 	}
@@ -186,7 +186,7 @@ func (r *energyReplay) migrate(vm sim.VMID, dest string) error {
 	if !ok {
 		return fmt.Errorf("migration: there is no host %q", dest)
 	}
-	return r.Migrate(vm, to, sim.MigrationPolicy{}, func(m sim.Migration) { r.must(m.Err) })
+	return r.sim.Migrate(vm, to, sim.MigrationPolicy{}, func(m sim.Migration) { r.must(m.Err) })
 }
 
 func (r *energyReplay) start(i int) error {
@@ -197,10 +197,10 @@ func (r *energyReplay) start(i int) error {
 	}
 	ended := sim.Then(func(err error) {
 		if err == nil {
-			r.finish[task.Name] = float64(r.Now())
+			r.finish[task.Name] = float64(r.sim.Now())
 		}
 	})
-	_, err = r.Execute(at, sim.ExecSpec{Work: task.Flops, Cap: task.Bound}, ended, 0)
+	_, err = r.sim.Execute(at, sim.ExecSpec{Work: task.Flops, Cap: task.Bound}, ended, 0)
 	return err
 }
 
@@ -219,10 +219,10 @@ func (r *energyReplay) read(i int, c *Comparison) {
 	for _, h := range r.c.Hosts {
 		id := r.hosts[h.Name]
 		if joules, ok := sample.Joules[h.Name]; ok {
-			c.Compare(fmt.Sprintf("joules of %s at %v s", h.Name, float64(sample.T)), &joules, float64(r.Energy(id)))
+			c.Compare(fmt.Sprintf("joules of %s at %v s", h.Name, float64(sample.T)), &joules, float64(r.sim.Energy(id)))
 		}
 		if watts, ok := sample.Watts[h.Name]; ok {
-			c.Compare(fmt.Sprintf("watts of %s at %v s", h.Name, float64(sample.T)), &watts, float64(r.Draw(id)))
+			c.Compare(fmt.Sprintf("watts of %s at %v s", h.Name, float64(sample.T)), &watts, float64(r.sim.Draw(id)))
 		}
 	}
 }

@@ -90,7 +90,7 @@ func replayMigration(data []byte, law sim.Law, c *Comparison) error {
 	if err := r.plan(); err != nil {
 		return err
 	}
-	if err := r.Run(k.Horizon); err != nil {
+	if err := r.sim.Run(k.Horizon); err != nil {
 		return err
 	}
 	r.compare()
@@ -103,7 +103,7 @@ var endless = sim.MigrationPolicy{Remedy: sim.KeepOn}
 // migrationReplay is a simulation of a case.
 type migrationReplay struct {
 	*migrationCase
-	*sim.Simulation
+	sim     *sim.Simulation
 	against *Comparison
 
 	hosts      map[string]sim.HostID
@@ -126,7 +126,7 @@ func (r *migrationReplay) build(law sim.Law) (err error) {
 		return fmt.Errorf("%d operations: none is known", len(r.Ops))
 	}
 	r.hosts, r.vms, r.cores = map[string]sim.HostID{}, map[string]sim.VMID{}, map[string]sim.Speed{}
-	if r.Simulation, err = sim.NewWith(sim.Settings{Law: law, Network: model, Check: true}); err != nil {
+	if r.sim, err = sim.NewWith(sim.Settings{Law: law, Network: model, Check: true}); err != nil {
 		return err
 	}
 	if err := r.buildHosts(); err != nil {
@@ -138,7 +138,7 @@ func (r *migrationReplay) build(law sim.Law) (err error) {
 			return fmt.Errorf("VM %q: host %q is unknown", v.Name, v.Host)
 		}
 		r.cores[v.Name] = r.cores[v.Host]
-		r.vms[v.Name], err = r.AddVM(sim.VMSpec{
+		r.vms[v.Name], err = r.sim.AddVM(sim.VMSpec{
 			Name: v.Name, Host: host, VCPUs: v.Cores, Memory: sim.Bytes(v.RAM), WorkingSet: sim.Bytes(v.WorkingSet),
 			MigrationSpeed: sim.Bandwidth(v.Speed), DirtyRate: sim.Bandwidth(v.Dirty),
 		})
@@ -150,11 +150,11 @@ func (r *migrationReplay) build(law sim.Law) (err error) {
 }
 
 func (r *migrationReplay) buildHosts() error {
-	controller, err := r.AddHost(sim.HostSpec{Name: "controller", Cores: 1, Speeds: []sim.Speed{sim.Giga}})
+	controller, err := r.sim.AddHost(sim.HostSpec{Name: "controller", Cores: 1, Speeds: []sim.Speed{sim.Giga}})
 	if err != nil {
 		return err
 	}
-	near, err := r.AddLink(sim.LinkSpec{Name: "controller", Bandwidth: sim.Giga, Policy: sim.FatPipe})
+	near, err := r.sim.AddLink(sim.LinkSpec{Name: "controller", Bandwidth: sim.Giga, Policy: sim.FatPipe})
 	if err != nil {
 		return err
 	}
@@ -162,11 +162,11 @@ func (r *migrationReplay) buildHosts() error {
 	type ends struct{ up, down sim.LinkID }
 	links := map[sim.HostID]ends{}
 	for _, h := range r.migrationCase.Hosts {
-		id, err := r.AddHost(sim.HostSpec{Name: h.Name, Cores: h.Cores, Speeds: []sim.Speed{sim.Speed(h.Speed)}})
+		id, err := r.sim.AddHost(sim.HostSpec{Name: h.Name, Cores: h.Cores, Speeds: []sim.Speed{sim.Speed(h.Speed)}})
 		if err != nil {
 			return err
 		}
-		up, down, err := r.AddDuplex(sim.LinkSpec{Name: h.Name, Bandwidth: sim.Bandwidth(r.Bandwidth), Latency: sim.Seconds(r.Latency)})
+		up, down, err := r.sim.AddDuplex(sim.LinkSpec{Name: h.Name, Bandwidth: sim.Bandwidth(r.Bandwidth), Latency: sim.Seconds(r.Latency)})
 		if err != nil {
 			return err
 		}
@@ -178,8 +178,8 @@ func (r *migrationReplay) buildHosts() error {
 		}
 		r.hosts[h.Name], r.cores[h.Name], links[id] = id, sim.Speed(h.Speed), ends{up, down}
 	}
-	r.SetRouter(&routes)
-	return r.SetController(controller)
+	r.sim.SetRouter(&routes)
+	return r.sim.SetController(controller)
 }
 
 // place returns a host or VM by name.
@@ -214,12 +214,12 @@ func (r *migrationReplay) plan() error {
 		if !ok || !there {
 			return fmt.Errorf("migration of %q to %q: one of them is unknown", m.VM, m.Dst)
 		}
-		r.Call(m.T, func() {
-			r.must(r.Migrate(vm, target, endless, func(done sim.Migration) { r.migrations[i] = done }))
+		r.sim.Call(m.T, func() {
+			r.must(r.sim.Migrate(vm, target, endless, func(done sim.Migration) { r.migrations[i] = done }))
 		})
 	}
 	for i, sample := range r.Samples {
-		r.Call(sample.T, func() { r.sample(i) })
+		r.sim.Call(sample.T, func() { r.sample(i) })
 	}
 	return nil
 }
@@ -239,10 +239,10 @@ func (r *migrationReplay) planTasks() error {
 		if task.Load < 1 {
 			spec.Cap = sim.Speed(task.Load) * r.cores[task.On]
 		}
-		r.Call(task.Start, func() {
-			exec, err := r.Execute(at, spec, sim.Then(func(err error) {
+		r.sim.Call(task.Start, func() {
+			exec, err := r.sim.Execute(at, spec, sim.Then(func(err error) {
 				if err == nil {
-					r.tasks[task.Name] = float64(r.Now())
+					r.tasks[task.Name] = float64(r.sim.Now())
 				}
 			}), 0)
 			r.execs[task.Name] = exec
@@ -267,10 +267,10 @@ func (r *migrationReplay) planFlows() error {
 			return fmt.Errorf("flow %d: %w", i, err)
 		}
 		r.flows[i] = Never
-		r.Call(f.Start, func() {
-			_, err := r.Send(sim.FlowSpec{From: from, To: to, Bytes: sim.Bytes(f.Bytes)}, sim.Then(func(err error) {
+		r.sim.Call(f.Start, func() {
+			_, err := r.sim.Send(sim.FlowSpec{From: from, To: to, Bytes: sim.Bytes(f.Bytes)}, sim.Then(func(err error) {
 				if err == nil {
-					r.flows[i] = float64(r.Now())
+					r.flows[i] = float64(r.sim.Now())
 				}
 			}), 0)
 			r.must(err)
@@ -281,14 +281,14 @@ func (r *migrationReplay) planFlows() error {
 
 func (r *migrationReplay) must(err error) {
 	if err != nil {
-		r.Fail(err)
+		r.sim.Fail(err)
 	}
 }
 
 func (r *migrationReplay) sample(i int) {
 	for _, task := range r.Tasks {
 		if want, ok := r.Samples[i].Remaining[task.Name]; ok {
-			r.against.Compare(fmt.Sprintf("remaining of %s at %v", task.Name, r.Samples[i].T), want, float64(r.ExecRemaining(r.execs[task.Name])))
+			r.against.Compare(fmt.Sprintf("remaining of %s at %v", task.Name, r.Samples[i].T), want, float64(r.sim.ExecRemaining(r.execs[task.Name])))
 		}
 	}
 }
@@ -297,7 +297,7 @@ func (r *migrationReplay) compare() {
 	for i := range r.Result {
 		got := r.migrations[i]
 		if got.End == 0 {
-			got, _ = r.Migrating(r.vms[r.Migrations[i].VM])
+			got, _ = r.sim.Migrating(r.vms[r.Migrations[i].VM])
 		}
 		r.Result[i].compare(r.Migrations[i].VM, got, r.against)
 	}

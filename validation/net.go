@@ -90,7 +90,7 @@ func (k *netCase) run(settings sim.Settings) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := netWorld{Simulation: s, hosts: map[string]sim.HostID{}, links: map[string]sim.LinkID{}}
+	w := netWorld{sim: s, hosts: map[string]sim.HostID{}, links: map[string]sim.LinkID{}}
 	if err := w.build(k); err != nil {
 		return nil, err
 	}
@@ -123,20 +123,20 @@ func (k *netCase) run(settings sim.Settings) ([]float64, error) {
 
 // netWorld is a simulation whose hosts and links are known by name.
 type netWorld struct {
-	*sim.Simulation
+	sim   *sim.Simulation
 	hosts map[string]sim.HostID
 	links map[string]sim.LinkID
 }
 
 func (w *netWorld) must(err error) {
 	if err != nil {
-		w.Fail(err)
+		w.sim.Fail(err)
 	}
 }
 
 func (w *netWorld) build(k *netCase) (err error) {
 	for _, name := range k.Hosts {
-		if w.hosts[name], err = w.AddHost(sim.HostSpec{Name: name, Cores: 1, Speeds: []sim.Speed{sim.Giga}}); err != nil {
+		if w.hosts[name], err = w.sim.AddHost(sim.HostSpec{Name: name, Cores: 1, Speeds: []sim.Speed{sim.Giga}}); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func (w *netWorld) build(k *netCase) (err error) {
 			return fmt.Errorf("link %q: policy %q is none of SHARED and FATPIPE", l.Name, l.Policy)
 		}
 		spec := sim.LinkSpec{Name: l.Name, Bandwidth: sim.Bandwidth(l.Bandwidth), Latency: sim.Seconds(l.Latency), Policy: policy}
-		if w.links[l.Name], err = w.AddLink(spec); err != nil {
+		if w.links[l.Name], err = w.sim.AddLink(spec); err != nil {
 			return err
 		}
 	}
@@ -166,7 +166,7 @@ func (w *netWorld) build(k *netCase) (err error) {
 		}
 		routes.Add(from, to, way...)
 	}
-	w.SetRouter(&routes)
+	w.sim.SetRouter(&routes)
 	return nil
 }
 
@@ -194,15 +194,15 @@ func (w *netWorld) operation(op, target string, value float64, flows []sim.Flow)
 	}
 	switch link := w.links[target]; op {
 	case "link_bandwidth":
-		return func() error { return w.SetBandwidth(link, sim.Bandwidth(value)) }, nil
+		return func() error { return w.sim.SetBandwidth(link, sim.Bandwidth(value)) }, nil
 	case "link_latency":
-		return func() error { return w.SetLatency(link, sim.Seconds(value)) }, nil
+		return func() error { return w.sim.SetLatency(link, sim.Seconds(value)) }, nil
 	case "link_off":
-		return func() error { return w.SwitchLink(link, false) }, nil
+		return func() error { return w.sim.SwitchLink(link, false) }, nil
 	case "flow_suspend":
-		return func() error { return w.SuspendFlow(flows[i]) }, nil
+		return func() error { return w.sim.SuspendFlow(flows[i]) }, nil
 	case "flow_resume":
-		return func() error { return w.ResumeFlow(flows[i]) }, nil
+		return func() error { return w.sim.ResumeFlow(flows[i]) }, nil
 	}
 	return nil, fmt.Errorf("operation %q is unknown", op)
 }

@@ -55,7 +55,7 @@ func replayVMNet(data []byte, law sim.Law, c *Comparison) error {
 	}
 	before := map[string]float64{}
 	for _, sample := range k.Samples {
-		if err := w.Run(sim.Seconds(sample.T)); err != nil {
+		if err := w.sim.Run(sim.Seconds(sample.T)); err != nil {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(sample.Bytes)) {
@@ -88,7 +88,7 @@ func (k *vmnetCase) messageSize() (sim.Bytes, error) {
 
 // vmnet is the experiment.
 type vmnet struct {
-	*sim.Simulation
+	sim   *sim.Simulation
 	size  sim.Bytes
 	tasks []*vmnetTask
 }
@@ -108,16 +108,16 @@ func newVMNet(settings sim.Settings, size sim.Bytes) (*vmnet, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &vmnet{Simulation: s, size: size}
+	w := &vmnet{sim: s, size: size}
 	hosts, err := w.star(5)
 	if err != nil {
 		return nil, err
 	}
-	vm1, err := w.AddVM(sim.VMSpec{Name: "VM1", Host: hosts[0], VCPUs: 1})
+	vm1, err := w.sim.AddVM(sim.VMSpec{Name: "VM1", Host: hosts[0], VCPUs: 1})
 	if err != nil {
 		return nil, err
 	}
-	vm2, err := w.AddVM(sim.VMSpec{Name: "VM2", Host: hosts[0], VCPUs: 1})
+	vm2, err := w.sim.AddVM(sim.VMSpec{Name: "VM2", Host: hosts[0], VCPUs: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +130,9 @@ func newVMNet(settings sim.Settings, size sim.Bytes) (*vmnet, error) {
 	for i := range w.tasks {
 		w.send(uint64(i))
 	}
-	w.Call(vmnetPause, func() { w.must(w.Suspend(vm1)) })
-	w.Call(vmnetGoOn, func() { w.must(w.Resume(vm1)) })
-	w.Call(vmnetEnd, func() { w.must(w.Destroy(vm2)) })
+	w.sim.Call(vmnetPause, func() { w.must(w.sim.Suspend(vm1)) })
+	w.sim.Call(vmnetGoOn, func() { w.must(w.sim.Resume(vm1)) })
+	w.sim.Call(vmnetEnd, func() { w.must(w.sim.Destroy(vm2)) })
 	return w, nil
 }
 
@@ -140,30 +140,30 @@ func newVMNet(settings sim.Settings, size sim.Bytes) (*vmnet, error) {
 func (w *vmnet) star(n int) (hosts []sim.HostID, err error) {
 	star := sim.NewStar()
 	for i := range n {
-		h, err := w.AddHost(sim.HostSpec{Name: fmt.Sprint("PM", i), Cores: 1, Speeds: []sim.Speed{sim.Giga}})
+		h, err := w.sim.AddHost(sim.HostSpec{Name: fmt.Sprint("PM", i), Cores: 1, Speeds: []sim.Speed{sim.Giga}})
 		if err != nil {
 			return nil, err
 		}
-		up, down, err := w.AddDuplex(sim.LinkSpec{Name: fmt.Sprint("PM", i), Bandwidth: 125e6, Latency: 50e-6})
+		up, down, err := w.sim.AddDuplex(sim.LinkSpec{Name: fmt.Sprint("PM", i), Bandwidth: 125e6, Latency: 50e-6})
 		if err != nil {
 			return nil, err
 		}
 		star.Connect(h, up, down)
 		hosts = append(hosts, h)
 	}
-	w.SetRouter(star)
+	w.sim.SetRouter(star)
 	return hosts, nil
 }
 
 func (w *vmnet) must(err error) {
 	if err != nil {
-		w.Fail(err)
+		w.sim.Fail(err)
 	}
 }
 
 func (w *vmnet) send(i uint64) {
 	t := w.tasks[i]
-	flow, err := w.Send(sim.FlowSpec{From: t.from, To: t.to, Bytes: w.size}, w, i)
+	flow, err := w.sim.Send(sim.FlowSpec{From: t.from, To: t.to, Bytes: w.size}, w, i)
 	t.flow = flow
 	w.must(err)
 }
@@ -172,7 +172,7 @@ func (w *vmnet) send(i uint64) {
 func (w *vmnet) Completed(_ sim.Seconds, i uint64, err error) {
 	t := w.tasks[i]
 	if err != nil {
-		t.lost, t.gone = float64(w.size)-w.FlowRemaining(t.flow), true
+		t.lost, t.gone = float64(w.size)-w.sim.FlowRemaining(t.flow), true
 		return
 	}
 	t.messages++
@@ -185,5 +185,5 @@ func (w *vmnet) sent(t *vmnetTask) float64 {
 	if t.gone {
 		return sum + t.lost
 	}
-	return sum + float64(w.size) - w.FlowRemaining(t.flow)
+	return sum + float64(w.size) - w.sim.FlowRemaining(t.flow)
 }

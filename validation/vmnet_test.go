@@ -35,7 +35,7 @@ func TestFigure30RecoversAfterTheSuspension(t *testing.T) {
 				before := w.allSent()
 				if size == 1e12 {
 					for i, part := range at.parts {
-						if rate := float64(w.FlowRate(w.tasks[i].flow)); math.Abs(rate-part*link) > 1e-9*link {
+						if rate := float64(w.sim.FlowRate(w.tasks[i].flow)); math.Abs(rate-part*link) > 1e-9*link {
 							t.Errorf("%s at %v s: %s has %v B/s, want %v of the link", model.Name, at.from, w.tasks[i].name, rate, part)
 						}
 					}
@@ -56,7 +56,7 @@ func TestFigure30RecoversAfterTheSuspension(t *testing.T) {
 
 func run(t *testing.T, w *vmnet, until sim.Seconds) {
 	t.Helper()
-	if err := w.Run(until); err != nil {
+	if err := w.sim.Run(until); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -64,7 +64,7 @@ func (p *proposal) moves() [][]move {
 
 // reasons tells why there are the actions of a plan.
 type reasons struct {
-	*proposal
+	proposal *proposal
 	index
 	usage    []cluster.Resources
 	byVM     map[cluster.VMID][]int   // its actions
@@ -124,9 +124,9 @@ func (p *proposal) closed() map[int32]string {
 
 // findBroken notes the rules that are broken at the start and kept in the end.
 func (r *reasons) findBroken() {
-	start := check.Placement(r.Configuration, check.Request{Rules: r.Rules, Drain: r.Drain}, r.Configuration.Host)
+	start := check.Placement(r.proposal.Configuration, check.Request{Rules: r.proposal.Rules, Drain: r.proposal.Drain}, r.proposal.Configuration.Host)
 	broken := map[int]bool{}
-	for _, f := range r.broken {
+	for _, f := range r.proposal.broken {
 		broken[f.Rule] = true
 	}
 	for _, f := range slices.Concat(start.Wrong, start.Broken) {
@@ -134,7 +134,7 @@ func (r *reasons) findBroken() {
 			continue
 		}
 		for _, v := range f.VMs {
-			r.rules[v] = append(r.rules[v], named(&r.Rules[f.Rule]))
+			r.rules[v] = append(r.rules[v], named(&r.proposal.Rules[f.Rule]))
 		}
 	}
 }
@@ -150,26 +150,26 @@ func named(r *rule.Rule) string {
 // reason tells why an action is in the plan: the state that is wanted, what its VM
 // leaves behind at the node where it is at the start, or the cycle that it breaks.
 func (r *reasons) reason(i int) string {
-	a := r.plan.Actions[i]
+	a := r.proposal.plan.Actions[i]
 	own := r.byVM[a.VM]
-	last := r.plan.Actions[own[len(own)-1]]
+	last := r.proposal.plan.Actions[own[len(own)-1]]
 	switch {
 	case a.Bypass && a.Kind == plan.Suspend:
 		return fmt.Sprintf("breaks a cycle, is resumed in step %d", last.Step+1)
 	case a.Bypass && a.Target != last.Target:
-		return fmt.Sprintf("breaks a cycle, goes on to %s in step %d", r.c.Nodes[r.nodes[last.Target]].Name, last.Step+1)
+		return fmt.Sprintf("breaks a cycle, goes on to %s in step %d", r.proposal.c.Nodes[r.nodes[last.Target]].Name, last.Step+1)
 	case a.Bypass:
 		return fmt.Sprintf("breaks a cycle, comes back in step %d", last.Step+1)
 	}
 	v := r.vms[a.VM]
-	if from := r.c.StateOf(v); r.Wanted != nil && r.Wanted[v] != from {
+	if from := r.proposal.c.StateOf(v); r.proposal.Wanted != nil && r.proposal.Wanted[v] != from {
 		return r.wantedState(v, &a)
 	}
-	if r.c.Host[v] == r.end.Host[v] && own[0] != i {
+	if r.proposal.c.Host[v] == r.proposal.end.Host[v] && own[0] != i {
 		return "ends its detour"
 	}
-	why := r.cause(v, r.plan.Actions[own[0]])
-	if own[0] != i && r.plan.Actions[own[0]].Kind == plan.Suspend {
+	why := r.cause(v, r.proposal.plan.Actions[own[0]])
+	if own[0] != i && r.proposal.plan.Actions[own[0]].Kind == plan.Suspend {
 		return "goes on; " + why
 	}
 	if own[0] != i {
@@ -180,7 +180,7 @@ func (r *reasons) reason(i int) string {
 
 // wantedState tells that v is to change its state, and what follows from it.
 func (r *reasons) wantedState(v int32, a *plan.Action) string {
-	why := "wanted " + r.Wanted[v].String()
+	why := "wanted " + r.proposal.Wanted[v].String()
 	if a.Kind == plan.Migrate { // on the way
 		return "makes room; " + why + " later"
 	}
@@ -197,16 +197,16 @@ func (r *reasons) cause(v int32, first plan.Action) string {
 	if why := r.closed[n]; why != "" {
 		causes = append(causes, why)
 	}
-	if offer := r.c.Nodes[n].Offer(); r.closed[n] == "" {
+	if offer := r.proposal.c.Nodes[n].Offer(); r.closed[n] == "" {
 		if over, ok := r.usage[n].Exceeding(offer); ok {
-			causes = append(causes, r.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], offer)+r.counting(n, over))
+			causes = append(causes, r.proposal.c.Nodes[n].Name+" overloaded: "+excess(over, r.usage[n], offer)+r.counting(n, over))
 		}
 	}
 	if rules := r.rules[v]; len(rules) > 0 {
 		causes = append(causes, listed(rules, 3))
 	}
-	if len(causes) == 0 && r.goal == "consolidate" && r.empty[n] {
-		causes = append(causes, "empties "+r.c.Nodes[n].Name)
+	if len(causes) == 0 && r.proposal.goal == "consolidate" && r.empty[n] {
+		causes = append(causes, "empties "+r.proposal.c.Nodes[n].Name)
 	}
 	if guests := r.guests(first); len(causes) == 0 && len(guests) > 0 {
 		causes = append(causes, "makes room for "+listed(guests, 3))
@@ -220,10 +220,10 @@ func (r *reasons) cause(v int32, first plan.Action) string {
 // counting names the rules that change what VMs on n ask for, or what n offers.
 func (r *reasons) counting(n int32, of cluster.Resource) string {
 	var rules []string
-	for i := range r.Rules {
-		is := &r.Rules[i]
+	for i := range r.proposal.Rules {
+		is := &r.proposal.Rules[i]
 		if is.Resource == of && (is.Kind == rule.Overbook && slices.Contains(is.Nodes, n) ||
-			is.Kind == rule.Preserve && slices.ContainsFunc(is.VMs, func(v int32) bool { return r.c.Host[v] == n })) {
+			is.Kind == rule.Preserve && slices.ContainsFunc(is.VMs, func(v int32) bool { return r.proposal.c.Host[v] == n })) {
 			rules = append(rules, named(is))
 		}
 	}
@@ -236,8 +236,8 @@ func (r *reasons) counting(n int32, of cluster.Resource) string {
 // guests are the VMs that come later to where an action leaves from.
 func (r *reasons) guests(first plan.Action) (guests []string) {
 	for _, i := range r.arrivals[first.Source] {
-		if a := r.plan.Actions[i]; a.Step > first.Step && a.VM != first.VM && !a.Bypass {
-			guests = append(guests, r.c.VMs[r.vms[a.VM]].Name)
+		if a := r.proposal.plan.Actions[i]; a.Step > first.Step && a.VM != first.VM && !a.Bypass {
+			guests = append(guests, r.proposal.c.VMs[r.vms[a.VM]].Name)
 		}
 	}
 	return guests
@@ -249,23 +249,23 @@ const mostAsked = 100
 
 // otherwise tells what would be wrong in the end if v stayed on n.
 func (r *reasons) otherwise(v, n int32) string {
-	if r.goal == "level" {
+	if r.proposal.goal == "level" {
 		return "levels the load"
 	}
 	if r.asked++; r.asked <= mostAsked {
-		host := slices.Clone(r.end.Host)
+		host := slices.Clone(r.proposal.end.Host)
 		host[v] = n
 		verdict := r.judge.Placement(host)
 		for _, f := range slices.Concat(verdict.Wrong, verdict.Broken) {
 			switch {
-			case f.Rule != check.NoRule && !slices.ContainsFunc(r.broken, func(b check.Fault) bool { return b.Rule == f.Rule }):
-				return named(&r.Rules[f.Rule])
+			case f.Rule != check.NoRule && !slices.ContainsFunc(r.proposal.broken, func(b check.Fault) bool { return b.Rule == f.Rule }):
+				return named(&r.proposal.Rules[f.Rule])
 			case f.Reason == check.OverloadNode:
-				return "makes room on " + r.c.Nodes[f.Nodes[0]].Name
+				return "makes room on " + r.proposal.c.Nodes[f.Nodes[0]].Name
 			}
 		}
 	}
-	if r.goal == "consolidate" {
+	if r.proposal.goal == "consolidate" {
 		return "moves together with others"
 	}
 	return "part of the best placement found"
