@@ -30,8 +30,7 @@ func (b *Breach) Error() string {
 // uses none of the code that it checks.
 //
 //   - I1, exclusive: the migrations under way at a node are of one partition, the
-//     one that holds it. Without faults, no two leaders moreover have a node in
-//     common that is in the partitions of both, and none is given up for lost.
+//     one that holds it.
 //   - I2, fenced: a migration starts only if one partition holds both ends at one
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
@@ -52,11 +51,9 @@ type checker struct {
 	place    []int32 // by VM: its host
 	hosted   []int   // by host: how many VMs have it as their place
 	flights  []flight
-	over     []bool             // by host: the last look found it overloaded
-	attended []time.Duration    // by host: when an overload was first seen, or a partition last held it
-	claims   []int32            // by host: the leader in whose partition it is; nobody if it is in none
-	claimed  [][]cluster.NodeID // by leader: its members when it was last looked at
-	open     []bool             // by host: while the run settles: it is overloaded, and was not answered yet
+	over     []bool          // by host: the last look found it overloaded
+	attended []time.Duration // by host: when an overload was first seen, or a partition last held it
+	open     []bool          // by host: while the run settles: it is overloaded, and was not answered yet
 }
 
 // flight is a migration under way.
@@ -65,13 +62,13 @@ type flight struct {
 	order          protocol.Migrate
 }
 
+// nobody stands for no host, in checker.place.
 const nobody = -1
 
 func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
 		hosted: make([]int, len(w.hosts)), over: make([]bool, len(w.hosts)), attended: make([]time.Duration, len(w.hosts)),
-		claims: slices.Repeat([]int32{nobody}, len(w.hosts)), claimed: make([][]cluster.NodeID, len(w.hosts)),
 		open: make([]bool, len(w.hosts)),
 	}
 	for vm, h := range k.place {
@@ -203,9 +200,7 @@ func (k *checker) hostChanged(host int) {
 	}
 }
 
-// crashed and returned take the death and the start of a node.
-func (k *checker) crashed(host int) { k.claim(host, nil) }
-
+// returned takes the start of a node.
 func (k *checker) returned(host int) { k.over[host] = false }
 
 // stepped looks at a node that has taken an input.
@@ -250,49 +245,13 @@ func (k *checker) stepped(host int) {
 	if under > k.settings.Concurrent {
 		k.breach("I4", []int{host}, "it takes part in %d migrations, and should in %d at once", under, k.settings.Concurrent)
 	}
-	if k.w.weather == nil {
-		k.exclusive(host, n, booked)
-	}
-}
-
-// exclusive holds I1 as leaders see it.
-func (k *checker) exclusive(host int, n *protocol.Node, booked bool) {
-	var members []cluster.NodeID
-	if booked && n.Leader() == cluster.NodeID(host) {
-		members = n.Members()
-	}
-	if old := k.claimed[host]; len(old) == len(members) && (len(old) == 0 || &old[0] == &members[0]) {
-		return
-	}
-	k.claim(host, members)
-}
-
-// claim notes the members of a leader, if it is one.
-func (k *checker) claim(leader int, members []cluster.NodeID) {
-	for _, m := range k.claimed[leader] {
-		if k.claims[m] == int32(leader) {
-			k.claims[m] = nobody
-		}
-	}
-	k.claimed[leader] = members
-	for _, m := range members {
-		if other := k.claims[m]; other != nobody {
-			mine, _ := k.node(leader).Booked()
-			if its, leads := k.node(int(other)).Booked(); leads && its != mine {
-				k.breach("I1", []int{leader, int(other)}, "they lead %v and %v, and both have %s", mine, its, hostName(int(m)))
-			}
-		}
-		k.claims[m] = int32(leader)
-	}
 }
 
 // ended takes the end of a procedure.
 func (k *checker) ended(e protocol.Ended) {
-	if e.Outcome == protocol.Lost && k.w.weather == nil {
-		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
-	}
-	if e.Outcome == protocol.Unsolvable {
-		for _, m := range e.Members {
+	for _, m := range e.Members {
+		k.attended[m] = k.w.now() // it may have begun and ended in one step
+		if e.Outcome == protocol.Unsolvable || e.Outcome == protocol.Aborted {
 			k.open[m] = false
 		}
 	}
@@ -309,6 +268,9 @@ func (k *checker) looked(host int, overloaded bool) {
 		return
 	}
 	s := k.settings
+	if k.w.silent {
+		return // it is not told
+	}
 	if alone, most := now-k.attended[host], s.BackoffMax+s.Lease+2*k.w.monitor.Period; alone > most {
 		k.breach("answered", []int{host}, "it is overloaded, and for %v no partition has held it; %v is the most", alone, most)
 	}

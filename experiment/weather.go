@@ -181,9 +181,6 @@ func (w *world) crash(host int, what string, down time.Duration) {
 	w.sink.Record(trace.Fault{At: now, What: what + "-crash", Host: hostName(host), Hosts: 1})
 	w.abandon(host)
 	o.down, o.what, o.back = true, what, now+down
-	if w.checker != nil {
-		w.checker.crashed(host)
-	}
 	if repairs(w.spec.Strategy) {
 		w.machines[host] = nil
 	}

@@ -409,7 +409,7 @@ func (w *world) rests(host sim.HostID) []protocol.Rule {
 	if len(vms) == 0 {
 		return nil
 	}
-	return []protocol.Rule{{Name: "resting on " + hostName(int(host)), Kind: rule.Root, VMs: vms, Always: true}}
+	return []protocol.Rule{{Name: "resting on " + hostName(int(host)), Kind: rule.Root, VMs: vms}}
 }
 
 // arrived begins the rest of a VM that has migrated to a host.

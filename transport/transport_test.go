@@ -180,7 +180,7 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 	const delay = 20 * time.Millisecond
 	one := NewMesh(s.join(t, 1), l, Settings{
 		Membership: membership.Defaults(),
-		Delays: map[cluster.NodeID]time.Duration{2: delay},
+		Delays:     map[cluster.NodeID]time.Duration{2: delay},
 	}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)

@@ -19,12 +19,12 @@ func newExplain() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain TRACE [PARTITION|VM|requests]",
 		Short: "Tell what the procedures of a finished run did, and why",
-		Long: `Explain reads the trace of a run, as dvms simulate writes it, and tells the story
-of one procedure: who joined when, what the solver said, what moved and why, and
-how long each part took. With the name of a VM it tells the stories of those
-procedures that moved or started it. With the word requests it tells what operators
-asked for, what was answered, and when it was so. Without a name it lists the
-procedures.
+		Long: `Explain reads the trace of a run, as dvms simulate and dvms replay --trace write
+it, and tells the story of one procedure: who joined when, what the solver said,
+what moved and why, and how long each part took. With the name of a VM it tells
+the stories of those procedures that moved or started it. With the word requests
+it tells what operators asked for, what was answered, and when it was so. Without
+a name it lists the procedures.
 
 The exit code is 0 if all went well, and 2 if the command line or the trace
 can't be used.`,
