@@ -60,6 +60,7 @@ type checker struct {
 type flight struct {
 	source, target int
 	order          protocol.Migrate
+	told           bool // the target's node has heard of it
 }
 
 // nobody stands for no host, in checker.place.
@@ -137,7 +138,7 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
-	k.flights = append(k.flights, flight{source, int(m.Target), m})
+	k.flights = append(k.flights, flight{source: source, target: int(m.Target), order: m})
 	if m.Kind != plan.Migrate {
 		k.place[m.VM] = int32(m.Target)
 		k.hosted[m.Target]++
@@ -235,7 +236,7 @@ func (k *checker) stepped(host int) {
 			coming += k.w.vms[f.order.VM].Demand.Memory()
 		}
 	}
-	promised := n.Promised().Memory()
+	promised := n.Promised().Memory() - k.untold(host)
 	if used, has := k.w.sim.MemoryUsed(sim.HostID(host)), k.w.hosts[host].capacity.Memory(); used+promised > has {
 		k.breach("I4", []int{host}, "%v of memory are used and %v promised, of %v", used, promised, has)
 	}
@@ -245,6 +246,26 @@ func (k *checker) stepped(host int) {
 	if under > k.settings.Concurrent {
 		k.breach("I4", []int{host}, "it takes part in %d migrations, and should in %d at once", under, k.settings.Concurrent)
 	}
+}
+
+// told notes that a node has heard of all that is on its host.
+func (k *checker) told(host int) {
+	for i := range k.flights {
+		if f := &k.flights[i]; f.target == host {
+			f.told = true
+		}
+	}
+}
+
+// untold returns the memory of VMs that a node has just asked to be started on its
+// own host: they hold it already, and the node hears of that before anything else.
+func (k *checker) untold(host int) (sum cluster.Bytes) {
+	for _, f := range k.flights {
+		if f.order.Kind != plan.Migrate && f.target == host && !f.told {
+			sum += k.w.vms[f.order.VM].Demand.Memory()
+		}
+	}
+	return sum
 }
 
 // ended takes the end of a procedure.
