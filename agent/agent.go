@@ -300,6 +300,9 @@ func (a *Agent) hear(g wire.Gossip) {
 	if a.node.spiral == nil {
 		return // the other has been set up otherwise
 	}
+	if !g.Received.IsZero() {
+		g.Waited += time.Since(g.Received)
+	}
 	s := Step{Heard: &g}
 	a.take(&s)
 	a.gossip(s.Packets, g.Waited)
@@ -331,7 +334,7 @@ func (a *Agent) observe(ctx context.Context, local protocol.Local) {
 	local.Underloaded = a.low
 	if a.resting = a.monitor.Resting(a.now()); len(a.resting) > 0 {
 		local.Rules = append(slices.Clone(local.Rules), protocol.Rule{
-			Name: fmt.Sprint("resting on node ", a.settings.ID), Kind: rule.Root, VMs: a.resting, Always: true,
+			Name: fmt.Sprint("resting on node ", a.settings.ID), Kind: rule.Root, VMs: a.resting,
 		})
 	}
 	a.advance(ctx, Step{In: protocol.Observed{Local: local}})

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -510,4 +511,24 @@ func TestReplayRefusesOtherFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// Whatever is in a file, to replay it ends, and does no more than that.
+func FuzzReplay(f *testing.F) {
+	settings, err := json.Marshal(agent.Settings{ID: 1, Protocol: protocol.Defaults(), Monitor: monitor.Defaults(), Spiral: &[]overlay.SpiralSettings{overlay.SpiralDefaults()}[0]})
+	if err != nil {
+		f.Fatal(err)
+	}
+	head := `{"schema":"dvms-agent-log/2","began":"2000-01-01T00:00:00Z","settings":` + string(settings) + "}\n"
+	f.Add(`{"at_ns":5,"in":{"kind":"overloaded","value":{}}}` + "\n" + `{"at_ns":9,"end":"left"}`)
+	f.Add(`{"at_ns":5,"in":{"kind":"up","value":{"Node":2}}}` + "\n" + `{"at_ns":6,"in":{"kind":"tick"},"packets":[{"To":2,"Data":"AQ=="}]}`)
+	f.Add(`{"at_ns":5,"in":{"kind":"gossip","value":{"from":2,"data":"AgE=","waited_ns":3}}}`)
+	f.Add(`{"at_ns":7,"in":{"kind":"solved","value":{"Partition":{"Initiator":1,"Sequence":1},"Epoch":1,"Found":true,"Plan":{"Actions":[{"Kind":0,"VM":1}]}}}}`)
+	f.Add(`{"at_ns":7,"in":{"kind":"received","body":"event","message":{"From":2,"Partition":{"Initiator":2,"Sequence":1},"Epoch":1,"Body":{"Leader":2,"Members":[2]}}}}`)
+	f.Fuzz(func(t *testing.T, lines string) {
+		log, err := agent.Replay(strings.NewReader(head+lines+"\n"), nil)
+		if log == nil || err == nil && log.Steps > strings.Count(lines, "\n")+1 {
+			t.Errorf("%+v, %v", log, err)
+		}
+	})
 }

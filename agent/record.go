@@ -222,7 +222,9 @@ func (l *Log) Step() (*Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", l.number, err)
 	}
-	l.mind.take(s)
+	if err := l.take(s); err != nil {
+		return nil, fmt.Errorf("line %d: %w", l.number, err)
+	}
 	here, err := encode(s)
 	if err != nil {
 		return nil, fmt.Errorf("line %d: %w", l.number, err)
@@ -233,6 +235,23 @@ func (l *Log) Step() (*Step, error) {
 	}
 	l.Steps++
 	return s, nil
+}
+
+// take gives the node what the agent's was given. What no agent can have been
+// given, as nobody hands it to one, may be more than a node can take.
+func (l *Log) take(s *Step) (err error) {
+	if r, ok := s.In.(protocol.Received); ok {
+		if err := wire.Check(r.Message, l.Settings.ID); err != nil {
+			return err
+		}
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("no agent can have recorded this: %v", cause)
+		}
+	}()
+	l.mind.take(s)
+	return nil
 }
 
 // asked is what was asked for in a line, as text.

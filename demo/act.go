@@ -20,6 +20,7 @@ const (
 	shockMost   = 1.25
 	hungryMost  = 0.95 // of its vCPUs, what a VM asks for at most
 	restoreLoad = 0.62 // of the whole capacity, what all VMs may ask for
+	mostLoad    = 0.75 // of it, above which no host is overloaded: what agents can't repair is no demonstration
 )
 
 // act injects load and faults until the demonstration's time is over.
@@ -46,8 +47,12 @@ func (d *demo) enough() bool {
 	return d.settings.Overloads > 0 && d.books.arisen() >= d.settings.Overloads
 }
 
-// shock overloads a host that is not, and relieves others.
+// shock overloads a host that is not, and relieves others. When hosts are down or
+// to be emptied, and many overloaded, it may be too much already.
 func (d *demo) shock() {
+	if d.relieve(0) > mostLoad {
+		return
+	}
 	var fit []cluster.NodeID
 	for i := range d.settings.Agents {
 		id := cluster.NodeID(i + 1)
@@ -77,8 +82,9 @@ func (d *demo) shock() {
 	d.relieve(host)
 }
 
-// relieve makes VMs of other hosts ask for less, until there is enough for all.
-func (d *demo) relieve(but cluster.NodeID) {
+// relieve makes VMs of other hosts ask for less, until there is enough for all. It
+// returns what share of the capacity all ask for then.
+func (d *demo) relieve(but cluster.NodeID) (load float64) {
 	var asked, capacity cluster.Millicores
 	var others []cluster.VM
 	for i := range d.settings.Agents {
@@ -97,12 +103,13 @@ func (d *demo) relieve(but cluster.NodeID) {
 	}
 	for _, i := range d.random.Perm(len(others)) {
 		if float64(asked) <= restoreLoad*float64(capacity) {
-			return
+			break
 		}
 		less := others[i].Demand.CPU() / 2
 		asked -= others[i].Demand.CPU() - less
 		d.centre.SetCPU(others[i].ID, less)
 	}
+	return float64(asked) / float64(max(capacity, 1))
 }
 
 func demand(vms []cluster.VM) (sum cluster.Resources) {

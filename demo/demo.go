@@ -169,7 +169,8 @@ func Run(ctx context.Context, s Settings) (Summary, error) {
 	if err := d.fleet.startAll(work); err != nil {
 		return Summary{}, errors.Join(err, d.fleet.stopAll())
 	}
-	shown := d.show(work)
+	seen, blind := context.WithCancel(work)
+	shown := d.show(seen)
 	if s.Spiral {
 		d.books.say(Event{Kind: "measuring", Text: fmt.Sprintf("for %v the agents find out how far they are from each other", warmUp)})
 		sleep(ctx, warmUp)
@@ -178,10 +179,11 @@ func Run(ctx context.Context, s Settings) (Summary, error) {
 	d.act(ctx)
 	d.settle(ctx)
 	d.books.close()
+	blind()
+	<-shown
 	stopped := d.fleet.stopAll()
 	summary := d.books.summary()
 	end()
-	<-shown
 	return summary, stopped
 }
 
@@ -242,7 +244,7 @@ func (d *demo) serve(ctx context.Context) (ended <-chan struct{}, err error) {
 	return done, nil
 }
 
-// show calls Show until the context ends.
+// show calls Show until the context ends, and once more then.
 func (d *demo) show(ctx context.Context) (ended <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
@@ -256,6 +258,9 @@ func (d *demo) show(ctx context.Context) (ended <-chan struct{}) {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
+				if d.settings.Show != nil {
+					d.settings.Show(d.books.view())
+				}
 				return
 			}
 		}

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
+	"github.com/dvms-project/dvms/strategy"
 	"github.com/dvms-project/dvms/trace"
 )
 
@@ -29,18 +31,23 @@ func (b *Breach) Error() string {
 // uses none of the code that it checks.
 //
 //   - I1, exclusive: the migrations under way at a node are of one partition, the
-//     one that holds it. Without faults, no two leaders moreover have a node in
-//     common that is in the partitions of both, and none is given up for lost.
+//     one that holds it. Without faults a partition moreover holds all of the nodes
+//     about which its leader asks the solver, and still does when it carries the plan
+//     out; all are released when it ends; and none is given up for lost, unless a
+//     merge has come too late.
 //   - I2, fenced: a migration starts only if one partition holds both ends at one
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
-//     which it last migrated; it migrates from there, and once at a time. All
+//     which it last migrated; it migrates from there, and once at a time. One that
+//     waits or sleeps is on none, and is started once. All
 //     VMs of a host run if it is up, and none if it is not.
 //   - I4, room: the memory of the VMs on a host, and of those to which its node has
 //     promised room, is no more than it has; all that are on their way have a
 //     promise, and there are no more than a node may take part in.
 //   - Answered: an overload of a node that is up is worked on by a partition, or
 //     the last one was a back-off ago.
+//   - L1 and L2, when the run is over and all faults with it: all nodes become free,
+//     and no node stays overloaded if the solver knows better.
 //
 // What crashed is excused: a node that starts anew knows nothing, and its
 // hypervisor refuses what it does not expect.
@@ -50,11 +57,20 @@ type checker struct {
 	place    []int32 // by VM: its host
 	hosted   []int   // by host: how many VMs have it as their place
 	flights  []flight
-	over     []bool             // by host: the last look found it overloaded
-	attended []time.Duration    // by host: when an overload was first seen, or a partition last held it
-	claims   []int32            // by host: the leader in whose partition it is; nobody if it is in none
-	claimed  [][]cluster.NodeID // by leader: its members when it was last looked at
-	open     []bool             // by host: while the run settles: it is overloaded, and was not answered yet
+	merged   map[protocol.PartitionID]bool // that were given away in a merge
+	endings  []ending                      // in the order in which they are to be known
+	over     []bool                        // by host: the last look found it overloaded
+	attended []time.Duration               // by host: when an overload was first seen, or a partition last held it
+	failed   bool                          // a plan did, while the run settles
+	next     time.Duration                 // when the solver is asked again
+	open     []bool                        // by host: while the run settles: it is overloaded, and was not answered yet
+}
+
+// ending is a partition that has ended, and when its members are to know it.
+type ending struct {
+	partition protocol.PartitionID
+	members   []cluster.NodeID
+	known     time.Duration
 }
 
 // flight is a migration under way.
@@ -63,17 +79,21 @@ type flight struct {
 	order          protocol.Migrate
 }
 
+// nobody stands for no host, in checker.place.
 const nobody = -1
 
 func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
 		hosted: make([]int, len(w.hosts)), over: make([]bool, len(w.hosts)), attended: make([]time.Duration, len(w.hosts)),
-		claims: slices.Repeat([]int32{nobody}, len(w.hosts)), claimed: make([][]cluster.NodeID, len(w.hosts)),
-		open: make([]bool, len(w.hosts)),
+		open: make([]bool, len(w.hosts)), merged: map[protocol.PartitionID]bool{},
 	}
-	for _, h := range hosts {
-		k.hosted[h]++
+	for vm, h := range k.place {
+		if vm < w.spec.Scenario.VMs.Count {
+			k.hosted[h]++
+		} else {
+			k.place[vm] = nobody // it waits
+		}
 	}
 	return k
 }
@@ -96,12 +116,18 @@ func (k *checker) node(host int) *protocol.Node {
 // migrates takes what a node asks its hypervisor for, before that acts on it.
 func (k *checker) migrates(source int, m protocol.Migrate) {
 	target, ends := int(m.Target), []int{source, int(m.Target)}
-	if k.place[m.VM] != int32(source) {
-		k.breach("I3", ends, "%s is to migrate from %s, and is on %s", vmName(int(m.VM)), hostName(source), hostName(int(k.place[m.VM])))
+	if m.Kind != plan.Migrate && k.place[m.VM] != nobody {
+		k.breach("I3", ends, "%s is to be started, and is on %s", k.name(m.VM), hostName(int(k.place[m.VM])))
+	}
+	if m.Kind == plan.Migrate && k.w.sim.State(sim.VMID(m.VM)) == sim.VMSaved {
+		return // somebody has suspended it since it was ordered; the hypervisor refuses
+	}
+	if m.Kind == plan.Migrate && k.place[m.VM] != int32(source) {
+		k.breach("I3", ends, "%s is to migrate from %s, and is on %s", k.name(m.VM), hostName(source), hostName(int(k.place[m.VM])))
 	}
 	for _, f := range k.flights {
 		if f.order.VM == m.VM {
-			k.breach("I3", ends, "%s is to migrate, and is on its way to %s already", vmName(int(m.VM)), hostName(f.target))
+			k.breach("I3", ends, "%s is to migrate, and is on its way to %s already", k.name(m.VM), hostName(f.target))
 		}
 	}
 	from, to := k.node(source), k.node(target)
@@ -111,24 +137,61 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 	id, booked := from.Booked()
 	switch {
 	case !booked || id != m.Partition:
-		k.breach("I2", ends, "%s migrates for %v, which does not hold its source", vmName(int(m.VM)), m.Partition)
+		k.breach("I2", ends, "%s migrates for %v, which does not hold its source", k.name(m.VM), m.Partition)
 	case k.w.unreachable(source, target), k.w.life(target) > 0 && !to.Expects(m.VM):
 		return // refused
 	default:
 		other, held := to.Booked()
 		if !held || other != id || to.Epoch() != from.Epoch() {
 			k.breach("I2", ends, "%s migrates for %v, which holds its source at epoch %d; the target is held by %v at epoch %d (%v)",
-				vmName(int(m.VM)), id, from.Epoch(), other, to.Epoch(), held)
+				k.name(m.VM), id, from.Epoch(), other, to.Epoch(), held)
 		}
 		if !to.Expects(m.VM) {
-			k.breach("I4", ends, "%s migrates, and its target has not promised it room", vmName(int(m.VM)))
+			k.breach("I4", ends, "%s migrates, and its target has not promised it room", k.name(m.VM))
 		}
+	}
+}
+
+// held holds I1, without faults, when a leader asks the solver about nodes, or
+// begins to carry out a plan.
+func (k *checker) held(leader int, members []cluster.NodeID) {
+	n := k.node(leader)
+	if n == nil || k.w.weather != nil {
+		return
+	}
+	id, _ := n.Booked()
+	for _, m := range members {
+		other := k.node(int(m))
+		if its, booked := other.Booked(); !booked || its != id || other.Epoch() != n.Epoch() {
+			k.breach("I1", []int{leader, int(m)}, "%v acts on %s at epoch %d, which is held by %v at epoch %d (%v)",
+				id, hostName(int(m)), n.Epoch(), its, other.Epoch(), booked)
+		}
+	}
+}
+
+// asks takes the question of a leader to the solver.
+func (k *checker) asks(leader int, s protocol.Solve) {
+	members := make([]cluster.NodeID, len(s.Reports))
+	for i, r := range s.Reports {
+		members[i] = r.Node
+	}
+	k.held(leader, members)
+}
+
+// applies takes the beginning of a plan.
+func (k *checker) applies(leader int) {
+	if n := k.node(leader); n != nil {
+		k.held(leader, n.Members())
 	}
 }
 
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
 	k.flights = append(k.flights, flight{source, int(m.Target), m})
+	if m.Kind != plan.Migrate {
+		k.place[m.VM] = int32(m.Target)
+		k.hosted[m.Target]++
+	}
 }
 
 func (k *checker) migrated(vm cluster.VMID) {
@@ -136,7 +199,20 @@ func (k *checker) migrated(vm cluster.VMID) {
 	f := k.flights[i]
 	k.flights = slices.Delete(k.flights, i, i+1)
 	k.settle(f)
+	if f.order.Kind != plan.Migrate && k.w.sim.State(sim.VMID(vm)) != sim.VMRunning {
+		k.place[vm] = nobody
+		k.hosted[f.target]--
+	}
 }
+
+// slept takes a VM that was saved to a disk.
+func (k *checker) slept(vm cluster.VMID) {
+	k.hosted[k.place[vm]]--
+	k.place[vm] = nobody
+}
+
+// name returns the name of a VM.
+func (k *checker) name(vm cluster.VMID) string { return k.w.vms[vm].Name }
 
 // settle notes that a VM has arrived, if it has.
 func (k *checker) settle(f flight) {
@@ -157,7 +233,7 @@ func (k *checker) hostChanged(host int) {
 	vms := k.w.sim.Hosted(sim.HostID(host))
 	for _, vm := range vms {
 		if k.place[vm] != int32(host) {
-			k.breach("I3", []int{host, int(k.place[vm])}, "%s is on %s, and was on %s", vmName(int(vm)), hostName(host), hostName(int(k.place[vm])))
+			k.breach("I3", []int{host, int(k.place[vm])}, "%s is on %s, and was on %s", k.name(cluster.VMID(vm)), hostName(host), hostName(int(k.place[vm])))
 		}
 	}
 	want := k.hosted[host]
@@ -174,9 +250,7 @@ func (k *checker) hostChanged(host int) {
 	}
 }
 
-// crashed and returned take the death and the start of a node.
-func (k *checker) crashed(host int) { k.claim(host, nil) }
-
+// returned takes the start of a node.
 func (k *checker) returned(host int) { k.over[host] = false }
 
 // stepped looks at a node that has taken an input.
@@ -188,6 +262,7 @@ func (k *checker) stepped(host int) {
 	if n == nil {
 		return
 	}
+	k.released()
 	id, booked := n.Booked()
 	if booked {
 		k.attended[host] = k.w.now()
@@ -197,13 +272,15 @@ func (k *checker) stepped(host int) {
 		if f.source != host && f.target != host {
 			continue
 		}
-		under++
+		if f.order.Kind != plan.Run || f.target == host { // where a VM waits, its start is no work
+			under++
+		}
 		switch {
 		case !booked:
-			k.breach("I2", []int{f.source, f.target}, "%s is free, and %s migrates from %s to %s", hostName(host), vmName(int(f.order.VM)), hostName(f.source), hostName(f.target))
+			k.breach("I2", []int{f.source, f.target}, "%s is free, and %s migrates from %s to %s", hostName(host), k.name(f.order.VM), hostName(f.source), hostName(f.target))
 		case id != f.order.Partition:
 			k.breach("I1", []int{f.source, f.target}, "%v holds %s, and %v lets %s migrate from %s to %s",
-				id, hostName(host), f.order.Partition, vmName(int(f.order.VM)), hostName(f.source), hostName(f.target))
+				id, hostName(host), f.order.Partition, k.name(f.order.VM), hostName(f.source), hostName(f.target))
 		}
 		if f.target == host && k.place[f.order.VM] != int32(host) {
 			coming += k.w.vms[f.order.VM].Demand.Memory()
@@ -219,51 +296,52 @@ func (k *checker) stepped(host int) {
 	if under > k.settings.Concurrent {
 		k.breach("I4", []int{host}, "it takes part in %d migrations, and should in %d at once", under, k.settings.Concurrent)
 	}
-	if k.w.weather == nil {
-		k.exclusive(host, n, booked)
-	}
 }
 
-// exclusive holds I1 as leaders see it.
-func (k *checker) exclusive(host int, n *protocol.Node, booked bool) {
-	var members []cluster.NodeID
-	if booked && n.Leader() == cluster.NodeID(host) {
-		members = n.Members()
-	}
-	if old := k.claimed[host]; len(old) == len(members) && (len(old) == 0 || &old[0] == &members[0]) {
-		return
-	}
-	k.claim(host, members)
-}
-
-// claim notes the members of a leader, if it is one.
-func (k *checker) claim(leader int, members []cluster.NodeID) {
-	for _, m := range k.claimed[leader] {
-		if k.claims[m] == int32(leader) {
-			k.claims[m] = nobody
-		}
-	}
-	k.claimed[leader] = members
-	for _, m := range members {
-		if other := k.claims[m]; other != nobody {
-			mine, _ := k.node(leader).Booked()
-			if its, leads := k.node(int(other)).Booked(); leads && its != mine {
-				k.breach("I1", []int{leader, int(other)}, "they lead %v and %v, and both have %s", mine, its, hostName(int(m)))
+// released holds, without faults, that members are free when they have heard that
+// their partition is over, unless they take part in migrations.
+func (k *checker) released() {
+	for len(k.endings) > 0 && k.endings[0].known < k.w.now() {
+		e := k.endings[0]
+		k.endings = k.endings[1:]
+		for _, m := range e.members {
+			n := k.node(int(m))
+			id, booked := n.Booked()
+			if booked && id == e.partition && !k.flying(int(m)) && n.Promised() == (cluster.Resources{}) {
+				k.breach("I1", []int{int(m)}, "%v is over, and holds it", id)
 			}
 		}
-		k.claims[m] = int32(leader)
 	}
+}
+
+// flying reports whether a host takes part in migrations.
+func (k *checker) flying(host int) bool {
+	return slices.ContainsFunc(k.flights, func(f flight) bool { return f.source == host || f.target == host })
 }
 
 // ended takes the end of a procedure.
 func (k *checker) ended(e protocol.Ended) {
-	if e.Outcome == protocol.Lost && k.w.weather == nil {
-		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
-	}
-	if e.Outcome == protocol.Unsolvable {
-		for _, m := range e.Members {
+	k.finished(e)
+	for _, m := range e.Members {
+		k.attended[m] = k.w.now() // it may have begun and ended in one step
+		k.failed = k.failed || e.Outcome == protocol.Aborted
+		if e.Outcome == protocol.Unsolvable || e.Outcome == protocol.Aborted {
 			k.open[m] = false
 		}
+	}
+}
+
+// finished holds, without faults, that nothing is given up for lost.
+func (k *checker) finished(e protocol.Ended) {
+	switch {
+	case k.w.weather != nil || e.Partition == protocol.PartitionID{}:
+	case e.Outcome == protocol.MergedAway:
+		k.merged[e.Partition] = true
+	case e.Outcome == protocol.Lost && !k.merged[e.Partition]:
+		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
+	case e.Outcome != protocol.Lost:
+		known := k.w.now() + 2*time.Duration(k.w.spec.Scenario.longestTrip()) + k.settings.Collect
+		k.endings = append(k.endings, ending{e.Partition, e.Members, known})
 	}
 }
 
@@ -278,6 +356,9 @@ func (k *checker) looked(host int, overloaded bool) {
 		return
 	}
 	s := k.settings
+	if k.w.silent {
+		return // it is not told
+	}
 	if alone, most := now-k.attended[host], s.BackoffMax+s.Lease+2*k.w.monitor.Period; alone > most {
 		k.breach("answered", []int{host}, "it is overloaded, and for %v no partition has held it; %v is the most", alone, most)
 	}
@@ -300,6 +381,7 @@ func (w *world) settle() error {
 	}
 	w.sink, w.violations.sink, w.frozen = nowhere{}, nowhere{}, true
 	w.clear()
+	k.failed = false
 	for h := range k.open {
 		k.open[h] = !cluster.Of(w.hosts[h].demand, w.sim.MemoryUsed(sim.HostID(h))).Within(w.hosts[h].usable)
 	}
@@ -308,6 +390,12 @@ func (w *world) settle() error {
 	}
 	if h := slices.Index(k.open, true); h >= 0 {
 		k.breach("answered", []int{h}, "%v after all faults it is overloaded, and no partition has said that this is unsolvable", longestAnswer)
+	}
+	if err := w.runUntil(longestAnswer, func() bool { return !k.knowsBetter() }); err != nil {
+		return err
+	}
+	if h := k.overloaded(); h >= 0 && k.knowsBetter() {
+		k.breach("L2", []int{h}, "%v after each overload was answered it is overloaded, and the solver has a plan for all nodes", longestAnswer)
 	}
 	w.silent = true
 	if err := w.runUntil(longestQuiet, k.quiet); err != nil {
@@ -322,6 +410,37 @@ func (w *world) settle() error {
 	k.everywhere()
 	return w.sim.Run(w.sim.Now())
 }
+
+// overloaded returns the first host whose VMs ask for more than they may, or -1.
+func (k *checker) overloaded() int {
+	return slices.IndexFunc(k.w.hosts, func(h hostState) bool { return h.demand > h.usable.CPU() })
+}
+
+// knowsBetter reports whether a node is overloaded, and the solver has a plan for
+// all nodes, with half of its budget. It is asked once a minute. If migrations
+// fail, a plan is of no use.
+func (k *checker) knowsBetter() bool {
+	now := k.w.now()
+	if len(k.w.hosts) > mostAtOnce || k.failed || k.overloaded() < 0 {
+		return false
+	}
+	if now < k.next {
+		return true
+	}
+	k.next = now + time.Minute
+	var reports []protocol.Report
+	for h := range k.w.hosts {
+		reports = append(reports, protocol.Report{Node: cluster.NodeID(h), Local: k.w.local(sim.HostID(h))})
+	}
+	d := strategy.Decide(protocol.Solve{Reports: reports}, k.w.spec.Scenario.Settings.Solver.Budget/2)
+	if !d.Found {
+		k.next = 0
+	}
+	return d.Found
+}
+
+// mostAtOnce is the most hosts about which the solver is asked at once.
+const mostAtOnce = 60
 
 // runUntil goes on until done, and for so long at most.
 func (w *world) runUntil(most time.Duration, done func() bool) error {

@@ -62,7 +62,6 @@ func TestCheckerNotices(t *testing.T) {
 			w.weather.outages[0].stopped = nil
 			w.comeBack(0)
 		}, "0 VMs run on node0, and 10 should"},
-		{"is given up", nil, func(w *world) { w.checker.ended(protocol.Ended{Outcome: protocol.Lost}) }, "I1"},
 		{"is not answered", nil, func(w *world) {
 			w.checker.looked(0, true)
 			_ = w.sim.Run(70)

@@ -210,3 +210,23 @@ func TestValidateFaults(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// VMs that rest where they have migrated to are no obstacle to others.
+func TestRestingVMs(t *testing.T) {
+	s := stormy("host")
+	s.Faults = experiment.Default().Faults
+	s.Settings.Monitor.Cooldown = 60 * second
+	_, all := run(t, s, "dvms")
+	viable := 0
+	for _, r := range all {
+		if s, ok := r.(trace.Solve); ok {
+			viable += strings.Count(s.Answer, "viable")
+			if strings.HasPrefix(s.Reasons, "rule") {
+				t.Fatalf("%+v", s)
+			}
+		}
+	}
+	if viable < 20 {
+		t.Errorf("%d plans were made", viable)
+	}
+}

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type operator struct {
 	waiting  map[sim.HostID][]cluster.VMID // by the host that is to have them started
 	rules    []protocol.Rule               // in force, in order of date
 	wishes   []*wish                       // not fulfilled yet, in order of date
+	sleep    sleep
 	raised   map[int]time.Duration         // by node: when it raised the event that is to be answered
 	starting map[cluster.VMID]*trace.Start // those under way
 	disks    map[sim.HostID]sim.DiskID     // from which VMs boot
@@ -26,9 +28,10 @@ type operator struct {
 // wish is a request, or a host's part of one, that is not fulfilled yet.
 type wish struct {
 	record trace.Request
-	kind   protocol.Kind
-	host   sim.HostID     // of a drain and of a vjob
-	vms    []cluster.VMID // of a vjob
+	kind   protocol.Kind  // of its event
+	asleep bool           // it is that VMs be suspended, and has no event
+	host   sim.HostID     // of a drain and of VMs that are to run
+	vms    []cluster.VMID // that are to run, or to be suspended
 	rule   protocol.Rule
 }
 
@@ -44,7 +47,7 @@ type taskDue world
 func newOperator(spec Spec, p *population) (operator, error) {
 	o := operator{
 		waiting: map[sim.HostID][]cluster.VMID{}, raised: map[int]time.Duration{},
-		starting: map[cluster.VMID]*trace.Start{}, disks: map[sim.HostID]sim.DiskID{},
+		sleep: newSleep(), starting: map[cluster.VMID]*trace.Start{}, disks: map[sim.HostID]sim.DiskID{},
 	}
 	s := &spec.Scenario
 	var err error
@@ -60,8 +63,10 @@ func newOperator(spec Spec, p *population) (operator, error) {
 		case t.Place.isThere() && t.on < 0:
 			t.on = hosts.IntN(s.Hosts.Count)
 		}
-		for n, id := range t.vms {
-			p.add(id, t.Place, n, t.class, t.on)
+		if t.Place.isThere() {
+			for n, id := range t.vms {
+				p.add(id, t.Place, n, t.class, t.on)
+			}
 		}
 	}
 	return o, nil
@@ -99,6 +104,10 @@ func (d *taskDue) Handle(_ sim.Seconds, number uint64) {
 		w.undrain(t)
 	case t.Place.isThere():
 		w.place(t)
+	case len(t.Suspend) > 0:
+		w.suspend(t)
+	case len(t.Resume) > 0:
+		w.resume(t)
 	case t.Rule.isThere():
 		w.addRule(t)
 	default:
@@ -110,7 +119,10 @@ func (d *taskDue) Handle(_ sim.Seconds, number uint64) {
 // wish notes a request that may take a while.
 func (w *world) wish(t *task, v wish, vms int) {
 	v.record = trace.Request{At: w.now(), Request: t.label, Kind: v.kind.String(), VMs: vms}
-	if v.kind != protocol.BrokenRule {
+	switch {
+	case v.asleep:
+		v.record.Kind = "suspend"
+	case v.kind != protocol.BrokenRule:
 		v.record.Node = hostName(int(v.host))
 	}
 	w.operator.wishes = append(w.operator.wishes, &v)
@@ -174,19 +186,24 @@ func (w *world) wakeAll(r protocol.Rule) {
 func (w *world) wake(id sim.HostID) {
 	h := &w.hosts[id]
 	h.stale = true
-	if !h.looking && repairs(w.spec.Strategy) && w.asks(id) != 0 {
+	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && w.asks(id) != 0 {
 		h.looking = true
 		w.at(w.monitor.NextLook(w.now(), h.phase), (*lookDue)(w), uint64(id))
 	}
 }
 
+// drains reports whether a host is to be empty.
+func (w *world) drains(id sim.HostID) bool {
+	return w.operator.draining != nil && w.operator.draining[id]
+}
+
 // asks returns the kinds of events that hold on a host for an operator's sake.
 func (w *world) asks(id sim.HostID) (kinds protocol.Kinds) {
 	o := &w.operator
-	if o.draining != nil && o.draining[id] && len(w.sim.Hosted(id)) > 0 {
+	if w.drains(id) && len(w.sim.Hosted(id)) > 0 {
 		kinds |= protocol.Of(protocol.Drain)
 	}
-	if len(o.waiting[id]) > 0 {
+	if len(o.waiting[id])+len(w.sleepers(id)) > 0 {
 		kinds |= protocol.Of(protocol.Place)
 	}
 	if w.breaksRule(id) {
@@ -205,9 +222,6 @@ func (o *operator) raise(node int, k protocol.Kind, now time.Duration) {
 // raise tells the machine of a host which events hold there. The driver of a
 // node says so at each look.
 func (w *world) raise(id sim.HostID) {
-	if w.silent {
-		return
-	}
 	kinds := w.asks(id)
 	for _, k := range requested {
 		if kinds.Has(k) {
@@ -219,9 +233,12 @@ func (w *world) raise(id sim.HostID) {
 // describe adds to what a hypervisor says what is asked of its host.
 func (w *world) describe(id sim.HostID, l *protocol.Local) {
 	o := &w.operator
-	l.Draining = o.draining != nil && o.draining[id]
+	l.Draining = w.drains(id)
 	for _, vm := range o.waiting[id] {
 		l.Waiting = append(l.Waiting, w.present(vm))
+	}
+	for _, vm := range w.sleepers(id) {
+		l.Sleeping = append(l.Sleeping, w.present(vm))
 	}
 	for _, r := range o.rules {
 		if w.concerns(r, id) {
@@ -268,11 +285,15 @@ func (w *world) endWishes(outcome string, which func(*wish) bool) {
 
 // fulfilled reports whether a wish has come true.
 func (w *world) fulfilled(v *wish) bool {
+	state := func(vm cluster.VMID) sim.VMState { return w.sim.State(sim.VMID(vm)) }
+	if v.asleep {
+		return !slices.ContainsFunc(v.vms, func(vm cluster.VMID) bool { return state(vm) != sim.VMSaved })
+	}
 	switch v.kind {
 	case protocol.Drain:
-		return len(w.sim.Hosted(v.host)) == 0 && len(w.hosts[v.host].incoming) == 0
+		return w.sim.IsOn(v.host) && len(w.sim.Hosted(v.host)) == 0 && len(w.hosts[v.host].incoming) == 0
 	case protocol.Place:
-		return !slices.ContainsFunc(v.vms, func(vm cluster.VMID) bool { return w.sim.State(sim.VMID(vm)) != sim.VMRunning })
+		return !slices.ContainsFunc(v.vms, func(vm cluster.VMID) bool { return state(vm) != sim.VMRunning })
 	case protocol.BrokenRule:
 		return !w.isBroken(v.rule)
 	case protocol.Overload, protocol.Underload:
@@ -297,7 +318,7 @@ func (w *world) answered(node int, a protocol.Answered) {
 		Partition: w.partitionName(a.Partition), Outcome: a.Outcome.String(), Reasons: a.Reasons,
 	})
 	for _, v := range w.operator.wishes {
-		if kinds.Has(v.kind) && (node >= len(w.hosts) || v.kind == protocol.BrokenRule || int(v.host) == node) {
+		if !v.asleep && kinds.Has(v.kind) && (node >= len(w.hosts) || v.kind == protocol.BrokenRule || int(v.host) == node) {
 			v.record.Answers++
 			v.record.Reasons = a.Reasons
 		}
@@ -308,13 +329,10 @@ func (w *world) answered(node int, a protocol.Answered) {
 // that are being started.
 func (w *world) finishRequests() {
 	now := w.now()
-	for _, t := range w.operator.tasks {
-		for _, vm := range t.vms {
-			if record, ok := w.operator.starting[vm]; ok {
-				record.Outcome, record.Duration = "open", now-record.At
-				w.sink.Record(*record)
-			}
-		}
+	for _, vm := range slices.Sorted(maps.Keys(w.operator.starting)) {
+		record := w.operator.starting[vm]
+		record.Outcome, record.Duration = "open", now-record.At
+		w.sink.Record(*record)
 	}
 	w.endWishes("open", func(*wish) bool { return true })
 }

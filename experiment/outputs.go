@@ -23,9 +23,12 @@ func (w *world) do(node int, outputs []protocol.Output) {
 				w.deliver(int(out.To), protocol.Received{Message: out.Message}, at)
 			}
 		case protocol.Solve:
+			if w.checker != nil {
+				w.checker.asks(node, out)
+			}
 			w.solve(node, out)
 		case protocol.Migrate:
-			if out.Kind == plan.Run {
+			if out.Kind == plan.Run || out.Kind == plan.Resume {
 				w.launch(node, out)
 			} else {
 				w.migrate(node, out)
@@ -39,6 +42,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.Answered:
 			w.answered(node, out)
 		case protocol.Applying:
+			if w.checker != nil {
+				w.checker.applies(node)
+			}
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
 		case protocol.Ended:
@@ -180,8 +186,12 @@ func (w *world) reason(node int, m protocol.Migrate) string {
 	switch {
 	case m.Bypass:
 		return "breaks a cycle"
+	case w.drains(sim.HostID(node)):
+		return hostName(node) + " is to be emptied"
 	case !exceeded && w.spec.Strategy == "ffd":
 		return "packs VMs on fewer hosts"
+	case !exceeded && w.ruleBrokenBy(m.VM) != "":
+		return "rule " + w.ruleBrokenBy(m.VM) + " is broken"
 	case !exceeded:
 		return "makes room on " + hostName(node)
 	case over == cluster.Memory:

@@ -12,7 +12,7 @@ import (
 )
 
 // Request is what an operator asks for at a date: one of Drain, Undrain, Place,
-// Rule and Remove.
+// Suspend, Resume, Rule and Remove.
 //
 // Hosts are named by their names, by the first and the last of several, as in
 // node0..node5, or by the site where they stand. VMs are named likewise, or by
@@ -22,6 +22,8 @@ type Request struct {
 	Drain   []string `yaml:"drain"`   // hosts that are to become empty, and to take no VM in
 	Undrain []string `yaml:"undrain"` // hosts that may take VMs in again
 	Place   Arrival  `yaml:"place"`
+	Suspend []string `yaml:"suspend"` // VMs that are to be saved to the disk of their host
+	Resume  []string `yaml:"resume"`  // VMs that are to run again
 	Rule    NewRule  `yaml:"rule"`
 	Remove  []string `yaml:"remove"` // names of rules
 }
@@ -79,20 +81,20 @@ const maxRequests = 10_000
 // task is a request with names resolved: what is to be done at its date.
 type task struct {
 	Request
-	index   int    // in Scenario.Requests
-	label   string // as the operator would call it
-	hosts   []int  // of Drain and Undrain
-	vms     []cluster.VMID
-	class   Class         // of Place
-	on      int           // of Place: the host that is asked, or -1 for any
-	rule    protocol.Rule // of Rule
-	removed []string      // of Remove
+	index   int            // in Scenario.Requests
+	label   string         // as the operator would call it
+	hosts   []int          // of Drain and Undrain
+	vms     []cluster.VMID // of Place, Suspend and Resume
+	class   Class          // of Place
+	on      int            // of Place: the host that is asked, or -1 for any
+	rule    protocol.Rule  // of Rule
+	removed []string       // of Remove
 }
 
 // tasks returns what is to be done, in order of date, and of the list among
 // equal dates. Errors are of type *KeyError.
 func (s *Scenario) tasks() ([]task, error) {
-	r := resolver{scenario: s, vjobs: map[string][]cluster.VMID{}, drained: map[int]bool{}, rules: map[string]bool{}}
+	r := resolver{scenario: s, vjobs: map[string][]cluster.VMID{}, drained: map[int]bool{}, asleep: map[cluster.VMID]bool{}, there: map[cluster.VMID]bool{}, rules: map[string]bool{}}
 	if len(s.Requests) > maxRequests {
 		return nil, settings.Wrong("requests", "%d of them; at most %d can be made", len(s.Requests), maxRequests)
 	}
@@ -115,16 +117,6 @@ func (s *Scenario) tasks() ([]task, error) {
 		all = append(all, t)
 	}
 	return all, nil
-}
-
-// arrivals returns how many VMs come in the course of a run.
-func (s *Scenario) arrivals() (n int) {
-	for _, r := range s.Requests {
-		if r.Place.isThere() {
-			n += max(r.Place.Count, 1)
-		}
-	}
-	return n
 }
 
 // validateRequests returns an error that names the first request that makes no

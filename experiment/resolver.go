@@ -21,6 +21,8 @@ type resolver struct {
 	vjobs    map[string][]cluster.VMID
 	came     int // VMs that have come so far
 	drained  map[int]bool
+	there    map[cluster.VMID]bool // of those that come
+	asleep   map[cluster.VMID]bool
 	rules    map[string]bool // in force
 }
 
@@ -70,14 +72,16 @@ func (r *resolver) resolve(i int) (task, error) {
 	key := fmt.Sprintf("requests[%d]", i)
 	t := task{Request: q, index: i, on: -1}
 	asked := 0
-	for _, there := range []bool{len(q.Drain) > 0, len(q.Undrain) > 0, q.Place.isThere(), q.Rule.isThere(), len(q.Remove) > 0} {
+	for _, there := range []bool{
+		len(q.Drain) > 0, len(q.Undrain) > 0, q.Place.isThere(), len(q.Suspend) > 0, len(q.Resume) > 0, q.Rule.isThere(), len(q.Remove) > 0,
+	} {
 		if there {
 			asked++
 		}
 	}
 	switch {
 	case asked != 1:
-		return t, settings.Wrong(key, "asks for %d things; it is to ask for one: drain, undrain, place, rule or remove", asked)
+		return t, settings.Wrong(key, "asks for %d things; it is to ask for one: drain, undrain, place, suspend, resume, rule or remove", asked)
 	case q.At < 0:
 		return t, settings.Wrong(key+".at", "%v is before the run begins", q.At)
 	case q.At >= r.scenario.Duration:
@@ -95,6 +99,12 @@ func (r *resolver) resolve(i int) (task, error) {
 	case q.Place.isThere():
 		what = "place " + q.Place.Name
 		err = r.place(key+".place", &t)
+	case len(q.Suspend) > 0:
+		what = "suspend " + shortList(q.Suspend, "VM")
+		t.vms, err = r.sleep(key+".suspend", q.Suspend, true)
+	case len(q.Resume) > 0:
+		what = "resume " + shortList(q.Resume, "VM")
+		t.vms, err = r.sleep(key+".resume", q.Resume, false)
 	case q.Rule.isThere():
 		what = "rule " + q.Rule.Name
 		err = r.rule(key+".rule", &t)
@@ -134,11 +144,40 @@ func (r *resolver) drain(key string, names []string, on bool) ([]int, error) {
 	return hosts, nil
 }
 
+// sleep notes that VMs are suspended from now on, or no longer.
+func (r *resolver) sleep(key string, names []string, on bool) ([]cluster.VMID, error) {
+	vms, err := r.vms(key, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, vm := range vms {
+		name := vmName(int(vm))
+		for vjob, all := range r.vjobs {
+			if i := slices.Index(all, vm); i >= 0 {
+				name = Arrival{Name: vjob}.vm(i)
+			}
+		}
+		switch {
+		case int(vm) >= r.scenario.VMs.Count && !r.there[vm]:
+			return nil, settings.Wrong(key, "%s comes later", name)
+		case on && r.asleep[vm]:
+			return nil, settings.Wrong(key, "%s is suspended already; resume it before", name)
+		case !on && !r.asleep[vm]:
+			return nil, settings.Wrong(key, "%s is not suspended then", name)
+		}
+		r.asleep[vm] = on
+	}
+	return vms, nil
+}
+
 // place finds out which VMs come.
 func (r *resolver) place(key string, t *task) error {
 	a := t.Place
 	classes := r.scenario.VMs.Classes
 	t.vms = r.vjobs[a.Name]
+	for _, vm := range t.vms {
+		r.there[vm] = true
+	}
 	i := slices.IndexFunc(classes, func(c Class) bool { return c.Name == a.Class })
 	if a.Class == "" && len(classes) == 1 {
 		i = 0

@@ -21,11 +21,11 @@ func (w *world) whereabouts(vm cluster.VMID) (host sim.HostID, runs bool) {
 }
 
 // concerns reports whether a host knows of a rule: one of its VMs runs or waits
-// there.
+// there, or is to be resumed from there.
 func (w *world) concerns(r protocol.Rule, id sim.HostID) bool {
 	return slices.ContainsFunc(r.VMs, func(vm cluster.VMID) bool {
 		host, runs := w.whereabouts(vm)
-		return runs && host == id || !runs && slices.Contains(w.operator.waiting[id], vm)
+		return runs && host == id || !runs && (slices.Contains(w.operator.waiting[id], vm) || slices.Contains(w.operator.sleep.called[id], vm))
 	})
 }
 
@@ -40,6 +40,17 @@ func (w *world) isBroken(r protocol.Rule) bool {
 		host, runs := w.whereabouts(vm)
 		return runs && w.breaks(r, host)
 	})
+}
+
+// ruleBrokenBy names a rule that is broken, and about a VM; "" if there is none.
+func (w *world) ruleBrokenBy(vm cluster.VMID) string {
+	host, runs := w.whereabouts(vm)
+	for _, r := range w.operator.rules {
+		if runs && slices.Contains(r.VMs, vm) && w.breaks(r, host) {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // regather tells the hosts of VMs that are to be together that one of these may

@@ -247,7 +247,8 @@ func (s *Scenario) WrongTraces(err error) error {
 // Validate returns a *KeyError that names the first value that can't be used.
 func (s *Scenario) Validate() error {
 	for _, part := range []func() error{
-		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateFaults, s.validateRequests, s.validateSettings,
+		s.validateName, s.validateHosts, s.validateSites, s.validateVMs, s.validateWorkload, s.validateRuns, s.validateRequests, s.validateFaults,
+		s.validateSettings,
 	} {
 		if err := part(); err != nil {
 			return s.from.Locate(err)

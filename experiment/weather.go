@@ -181,14 +181,13 @@ func (w *world) crash(host int, what string, down time.Duration) {
 	w.sink.Record(trace.Fault{At: now, What: what + "-crash", Host: hostName(host), Hosts: 1})
 	w.abandon(host)
 	o.down, o.what, o.back = true, what, now+down
-	if w.checker != nil {
-		w.checker.crashed(host)
-	}
 	if repairs(w.spec.Strategy) {
 		w.machines[host] = nil
 	}
 	if what == crashOfHost {
-		o.stopped = slices.Clone(w.sim.Hosted(sim.HostID(host)))
+		o.stopped = slices.DeleteFunc(slices.Clone(w.sim.Hosted(sim.HostID(host))), func(vm sim.VMID) bool {
+			return w.operator.starting[cluster.VMID(vm)] != nil // it waits again
+		})
 		w.together(func() error { return w.sim.TurnOff(sim.HostID(host)) })
 	}
 	w.tellOf(host, true)

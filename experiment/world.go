@@ -267,6 +267,7 @@ func (w *world) start() {
 		Schema: trace.Schema, Version: w.spec.Version, Scenario: s.Name, Strategy: w.spec.Strategy, Workload: law,
 		Seed: w.spec.Seed, Hosts: len(w.hosts), Sites: len(w.geography.names), VMs: len(w.vms), Duration: time.Duration(s.Duration),
 	})
+	w.sim.OnVM(w.slept)
 	w.sim.OnChange(w.hostChanged)
 	for h := range w.hosts {
 		w.hostChanged(sim.HostID(h))
@@ -360,10 +361,10 @@ func (w *world) hostChanged(id sim.HostID) {
 	h.demand, h.stale = demand, true
 	asked := cluster.Of(demand, w.sim.MemoryUsed(id))
 	w.violations.changed(now, int(id), asked, len(w.sim.Hosted(id)))
-	w.grant()
 	if w.checker != nil {
 		w.checker.hostChanged(int(id))
 	}
+	w.grant()
 	if !h.looking && !w.isDown(int(id)) && repairs(w.spec.Strategy) && (!h.monitor.Quiet(asked, h.capacity) || w.asks(id) != 0) {
 		h.looking = true
 		w.at(w.monitor.NextLook(now, h.phase), (*lookDue)(w), uint64(id))
@@ -400,7 +401,9 @@ func (l *lookDue) Handle(_ sim.Seconds, host uint64) {
 	if w.checker != nil {
 		w.checker.looked(int(id), verdict == monitor.Overloaded)
 	}
-	w.raise(id)
+	if !w.silent {
+		w.raise(id)
+	}
 }
 
 // rests keeps the VMs where they are that have just come to a host.
@@ -409,7 +412,7 @@ func (w *world) rests(host sim.HostID) []protocol.Rule {
 	if len(vms) == 0 {
 		return nil
 	}
-	return []protocol.Rule{{Name: "resting on " + hostName(int(host)), Kind: rule.Root, VMs: vms, Always: true}}
+	return []protocol.Rule{{Name: "resting on " + hostName(int(host)), Kind: rule.Root, VMs: vms}}
 }
 
 // arrived begins the rest of a VM that has migrated to a host.

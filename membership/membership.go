@@ -221,7 +221,7 @@ func (d *Detector) Receive(now time.Duration, from cluster.NodeID, p Packet) []O
 	}
 	if r := d.known[from]; r != nil && !wasHere && r.State == Dead {
 		// It may not know that it is held for dead, nor of what has happened since.
-		d.send(from, Packet{Kind: List, News: d.everything()})
+		d.sendTo(sender(from, p, r.Member), Packet{Kind: List, News: d.everything()})
 	}
 	switch p.Kind {
 	case Ping:
@@ -237,6 +237,15 @@ func (d *Detector) Receive(now time.Duration, from cluster.NodeID, p Packet) []O
 	case List:
 	}
 	return d.out
+}
+
+// sender returns who has sent a packet, at the address that it says it has: it may
+// have been started anew, and know less of itself than the others do.
+func sender(from cluster.NodeID, p Packet, known Member) Member {
+	if i := slices.IndexFunc(p.News, func(m Member) bool { return m.ID == from }); i >= 0 {
+		known.Address = p.News[i].Address
+	}
+	return known
 }
 
 func (d *Detector) isHere(id cluster.NodeID) bool {

@@ -20,6 +20,7 @@ type town struct {
 	loss    float64
 	random  *rand.Rand
 	here    map[[2]cluster.NodeID]bool // that the first holds the second for here
+	address map[cluster.NodeID]string  // where a node listens now; elsewhere it hears nothing
 	packets int
 	most    int // of the members that a packet of the last period told of
 }
@@ -28,7 +29,7 @@ func newTown(t *testing.T, n int) *town {
 	w := &town{
 		t: t, nodes: map[cluster.NodeID]*membership.Detector{}, dead: map[cluster.NodeID]bool{},
 		cut: func(_, _ cluster.NodeID) bool { return false }, random: rand.New(rand.NewPCG(1, 2)),
-		here: map[[2]cluster.NodeID]bool{},
+		here: map[[2]cluster.NodeID]bool{}, address: map[cluster.NodeID]string{},
 	}
 	for i := range n {
 		w.start(cluster.NodeID(i+1), 1)
@@ -40,8 +41,12 @@ func member(id cluster.NodeID, starts uint32) membership.Member {
 	return membership.Member{ID: id, Address: fmt.Sprint("host", id), Incarnation: starts}
 }
 
-func (w *town) start(id cluster.NodeID, starts uint32) {
-	w.nodes[id] = membership.New(member(id, starts), []membership.Member{member(1, 0), member(2, 0)}, membership.Defaults())
+func (w *town) start(id cluster.NodeID, starts uint32) { w.startAt(id, starts, member(id, 0).Address) }
+
+func (w *town) startAt(id cluster.NodeID, starts uint32, address string) {
+	self := member(id, starts)
+	self.Address, w.address[id] = address, address
+	w.nodes[id] = membership.New(self, []membership.Member{member(1, 0), member(2, 0)}, membership.Defaults())
 	delete(w.dead, id)
 	for pair := range w.here {
 		if pair[0] == id {
@@ -63,7 +68,7 @@ func (w *town) take(from cluster.NodeID, out []membership.Output) (sent []packet
 		}
 		w.packets++
 		w.most = max(w.most, len(o.Packet.News))
-		if !w.dead[o.To.ID] && !w.cut(from, o.To.ID) && w.random.Float64() >= w.loss {
+		if !w.dead[o.To.ID] && o.To.Address == w.address[o.To.ID] && !w.cut(from, o.To.ID) && w.random.Float64() >= w.loss {
 			sent = append(sent, packet{from, o.To.ID, o.Packet})
 		}
 	}
@@ -166,6 +171,29 @@ func TestBrokenConnections(t *testing.T) {
 	}
 	w.run(4)
 	w.agree("4 s after a crash", nil)
+}
+
+// A node that had to object to being suspected has raised its incarnation. When it
+// is started again, and listens elsewhere, it may say less than the others know; it
+// is told so where it is, objects again, and is back.
+func TestReturnAfterObjections(t *testing.T) {
+	w := newTown(t, 8)
+	w.run(20)
+	for range 5 {
+		for _, p := range w.take(3, w.nodes[3].Broken(w.now, 5)) {
+			for _, answer := range w.take(p.to, w.nodes[p.to].Receive(w.now, p.from, p.p)) {
+				w.take(answer.to, w.nodes[answer.to].Receive(w.now, answer.from, answer.p))
+			}
+		}
+		w.run(5)
+	}
+	w.agree("after objections", nil)
+	w.dead[5] = true
+	w.run(20)
+	w.agree("after a crash", nil)
+	w.startAt(5, 2, "elsewhere")
+	w.run(20)
+	w.agree("after its return", nil)
 }
 
 // One packet in ten gets lost for ten minutes; nobody is held for dead in the

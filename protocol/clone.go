@@ -69,3 +69,9 @@ func Timers() []Timer {
 
 // Leads reports whether the node leads its partition, and is not about to leave it.
 func (n *Node) Leads() bool { return n.booked && !n.booking.over && n.booking.phase != member }
+
+// Asks returns the partition that the node asks to merge with its own. ok is false
+// if it asks none.
+func (n *Node) Asks() (id PartitionID, ok bool) {
+	return n.booking.held.Partition, n.booked && n.booking.phase == merging
+}

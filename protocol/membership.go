@@ -22,10 +22,11 @@ func (n *Node) knownDead(id cluster.NodeID) bool {
 }
 
 // next asks the overlay for the node after last, passing over the excluded and
-// those that are known to be gone.
+// those that are known to be gone; but for root, whose event it is, and which may
+// be back without this node having heard.
 func (n *Node) next(root, last cluster.NodeID, excluded []cluster.NodeID, path overlay.Path) (cluster.NodeID, overlay.Path, bool) {
 	if len(n.dead) > 0 {
-		excluded = append(slices.Clip(excluded), n.dead...)
+		excluded = with(excluded, without(n.dead, root)...)
 	}
 	return n.overlay.Next(root, last, excluded, path)
 }

@@ -102,7 +102,7 @@ func (n *Node) raise(now time.Duration, k Kind) {
 // have, there is no solution.
 func (n *Node) seek(now time.Duration) {
 	b := &n.booking
-	if !n.canGrow() || b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation {
+	if !n.canGrow() || n.isEnough() {
 		n.end(now, Unsolvable)
 		return
 	}
@@ -111,6 +111,12 @@ func (n *Node) seek(now time.Duration) {
 	n.unset(PhaseTimer)
 	n.extendLease(now)
 	n.pass(Event{State: Grow, Leader: n.id, Members: b.members, Kinds: b.kinds, Target: b.target, Tried: b.tried, Tally: b.tally, Path: b.path})
+}
+
+// isEnough reports whether the partition has all nodes that an underload may have.
+func (n *Node) isEnough() bool {
+	b := &n.booking
+	return b.kinds == Of(Underload) && len(b.members) >= n.settings.Consolidation
 }
 
 // pass sends the event of the node's own partition to the next node outside it,
@@ -197,7 +203,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 	n.overlay.Learn(e.Path)
 	switch {
 	case n.wanders(e):
-		// It wanders: its initiator is gone. Leases free its members.
+		// It wanders: its initiator has forgotten it. Leases free its members.
 	case own && m.Epoch < b.epoch:
 		// The partition has gone on without it.
 	case own && m.Epoch > b.epoch && m.Partition.Initiator != n.id:
@@ -212,7 +218,7 @@ func (n *Node) event(now time.Duration, m Message, e Event) {
 		// The procedure is over, or it would hold this node.
 	case !n.booked && n.hasLeft(m):
 		n.leapfrog(m, e)
-	case !n.booked && !n.busy() && !n.knownDead(m.Partition.Initiator):
+	case !n.booked && !n.busy():
 		n.join(now, m, e)
 	case n.booked && e.State == CannotGrow && b.state == CannotGrow && b.id.Compare(m.Partition) < 0:
 		n.meet(now, m, e)
@@ -237,7 +243,7 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 		path:    e.Path,
 	}
 	n.note(Joined, n.id)
-	if len(n.booking.members) < e.Target && n.canGrow() {
+	if len(n.booking.members) < e.Target && n.canGrow() && !n.isEnough() {
 		n.seek(now)
 		return
 	}
@@ -329,14 +335,15 @@ func (n *Node) cameBack(now time.Duration, m Message, r Returned) {
 }
 
 // lead makes this node the leader of its partition at its epoch: it tells the
-// members, and waits for their reports.
+// members, and waits for their reports. It does not wait for those that are known
+// to be gone; but for the initiator, who may be back.
 func (n *Node) lead(now time.Duration, absorbed PartitionID, absorbedEpoch Epoch) {
 	b := &n.booking
 	b.leader, b.phase, b.state, b.returned, b.tried = n.id, collecting, Grow, false, false
 	b.answers = make([]answer, len(b.members))
 	b.reports = make([]Report, len(b.members))
 	for i, m := range b.members {
-		if n.knownDead(m) {
+		if n.knownDead(m) && m != b.id.Initiator {
 			b.answers[i] = hasRefused
 		}
 	}
@@ -475,7 +482,7 @@ func (n *Node) weigh(now time.Duration) {
 	case short:
 		b.lacking = lack
 	}
-	if len(b.members) < b.target && !b.small && grows {
+	if len(b.members) < b.target && !b.small && grows && !n.isEnough() {
 		n.seek(now)
 		return
 	}

@@ -123,21 +123,34 @@ const (
 	maxReasons      = 160 // characters
 )
 
-// request is how long a request took, in the mean; there is no such figure if
-// it was not done in each of the runs.
+// request is how long a request took, in the mean, if it was done in each of the
+// runs in which it was made; else it says so.
 func (s strategyRuns) request(label string) figure {
-	sum := Seconds(0)
+	sum, made, open, withdrawn := Seconds(0), 0, 0, 0
 	for _, r := range s.runs {
 		if r.Requests == nil {
-			return figure{absent: true}
+			continue
 		}
-		i := slices.IndexFunc(r.Requests.List, func(q RequestStatus) bool { return q.Request == label && q.isDone() })
-		if i < 0 {
-			return figure{absent: true}
+		for _, q := range r.Requests.List {
+			if q.Request == label {
+				made++
+				sum += q.Duration
+				open += one(q.isOpen())
+				withdrawn += one(!q.isOpen() && !q.isDone())
+			}
 		}
-		sum += r.Requests.List[i].Duration
 	}
-	return figure{value: float64(sum) / float64(len(s.runs)), absent: len(s.runs) == 0}
+	switch {
+	case made == 0:
+		return figure{absent: true}
+	case open == 0 && withdrawn == 0:
+		return figure{value: float64(sum) / float64(made)}
+	case made == 1 && open == 0:
+		return figure{text: "withdrawn"}
+	case made == 1:
+		return figure{text: "not done"}
+	}
+	return figure{text: fmt.Sprintf("%d of %d done", made-open-withdrawn, made)}
 }
 
 // requestNotes say which requests were not done, and why.

@@ -18,6 +18,9 @@ type Stories struct {
 	byID       map[string]*Story
 	order      []*Story // by when they ended
 	migrations []trace.Migration
+	starts     []trace.Start
+	requests   []trace.Request
+	answers    []trace.Answer
 }
 
 // Story is what is known of one procedure. The parts are in order of time.
@@ -27,6 +30,7 @@ type Story struct {
 	Solves          []trace.Solve
 	Reconfiguration []trace.Reconfiguration
 	Migrations      []trace.Migration
+	Starts          []trace.Start
 }
 
 // Records returns what the story is made of, the partition first.
@@ -42,6 +46,9 @@ func (s *Story) Records() []trace.Record {
 		all = append(all, r)
 	}
 	for _, r := range s.Migrations {
+		all = append(all, r)
+	}
+	for _, r := range s.Starts {
 		all = append(all, r)
 	}
 	return all
@@ -73,6 +80,14 @@ func (s *Stories) Record(r trace.Record) {
 		story := s.of(r.Partition)
 		story.Migrations = append(story.Migrations, r)
 		s.migrations = append(s.migrations, r)
+	case trace.Start:
+		story := s.of(r.Partition)
+		story.Starts = append(story.Starts, r)
+		s.starts = append(s.starts, r)
+	case trace.Request:
+		s.requests = append(s.requests, r)
+	case trace.Answer:
+		s.answers = append(s.answers, r)
 	case trace.Partition:
 		story := s.of(r.ID)
 		story.Partition = r
@@ -96,16 +111,31 @@ func (s *Stories) Partitions() []trace.Partition {
 	return all
 }
 
-// Migrations returns the migrations of a VM, in order of when they began.
-func (s *Stories) Migrations(vm string) []trace.Migration {
-	var all []trace.Migration
+// Of returns the stories of the procedures that moved or started a VM, in order of
+// when they did.
+func (s *Stories) Of(vm string) (told []*Story) {
+	type move struct {
+		at        time.Duration
+		partition string
+	}
+	var moves []move
 	for _, m := range s.migrations {
 		if m.VM == vm {
-			all = append(all, m)
+			moves = append(moves, move{m.At, m.Partition})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b trace.Migration) int { return cmp.Compare(a.At, b.At) })
-	return all
+	for _, b := range s.starts {
+		if b.VM == vm {
+			moves = append(moves, move{b.At, b.Partition})
+		}
+	}
+	slices.SortStableFunc(moves, func(a, b move) int { return cmp.Compare(a.at, b.at) })
+	for _, m := range moves {
+		if story, ok := s.Story(m.partition); ok && (len(told) == 0 || told[len(told)-1] != story) {
+			told = append(told, story)
+		}
+	}
+	return told
 }
 
 // line is a sentence of a story, and when it is true.
@@ -119,7 +149,7 @@ type line struct {
 func (s *Story) Write(w io.Writer) error {
 	p := &s.Partition
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s: %s of %s, %s\n", p.ID, article(p.Kind), p.Initiator, p.Outcome)
+	fmt.Fprintf(&out, "%s: %s, %s\n", p.ID, event(p.Kind, p.Initiator), p.Outcome)
 	fmt.Fprintf(&out, "  %.3f s to %.3f s; %s, %s, %s\n\n", p.At.Seconds(), (p.At + p.Duration).Seconds(),
 		plural(len(p.Members), "node"), plural(p.Hops, "hop"), strings.Replace(plural(p.Solves, "call"), "call", "solver call", 1))
 	lines := s.lines()
@@ -153,6 +183,13 @@ func (s *Story) lines() []line {
 			text += fmt.Sprintf(", %s sent, paused for %s", amount(m.Bytes), brief(m.Downtime))
 		}
 		lines = append(lines, line{m.At, 4, text})
+	}
+	for _, b := range s.Starts {
+		text := "%s, which waits on %s, boots on %s: %s after %s"
+		if b.Resumed {
+			text = "%s, which sleeps on %s, is read back on %s: %s after %s"
+		}
+		lines = append(lines, line{b.At, 4, fmt.Sprintf(text, b.VM, b.Node, b.On, b.Outcome, brief(b.Duration))})
 	}
 	end := map[string]string{
 		"solved": "all are released: solved", "vanished": "all are released: the event no longer holds",
@@ -190,6 +227,8 @@ func (s *Story) phases() string {
 func question(v trace.Solve) string {
 	text := fmt.Sprintf("%s asks about %s with %s: %s", v.Node, plural(v.Nodes, "node"), plural(v.VMs, "VM"), v.Answer)
 	switch {
+	case v.Moves > 0 && v.Bytes == 0: // VMs that start
+		text += ", " + plural(v.Moves, "action")
 	case v.Moves > 0:
 		text += fmt.Sprintf(", %s, %s", plural(v.Moves, "action"), amount(v.Bytes))
 	case v.Reasons != "":
@@ -215,11 +254,15 @@ func step(s trace.Step) string {
 	return s.What + " " + s.Node
 }
 
-func article(kind string) string {
-	if strings.HasPrefix(kind, "overload") || strings.HasPrefix(kind, "underload") {
-		return "an " + kind
+// event says of which node's event a story is.
+func event(kind, node string) string {
+	switch {
+	case kind == "place":
+		return "VMs that wait on " + node
+	case strings.HasPrefix(kind, "overload") || strings.HasPrefix(kind, "underload"):
+		return "an " + kind + " of " + node
 	}
-	return "a " + kind
+	return "a " + kind + " of " + node
 }
 
 func plural(n int, what string) string {

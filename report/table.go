@@ -20,8 +20,9 @@ type measure struct {
 // figure is a value, and perhaps a deviation from it.
 type figure struct {
 	value, spread float64
-	spreads       bool // the spread is shown
-	absent        bool // the measure does not apply
+	spreads       bool   // the spread is shown
+	absent        bool   // the measure does not apply
+	text          string // instead of the value, if it is not empty
 }
 
 // unit is how the figures of a row are printed.
@@ -282,6 +283,8 @@ func (u unit) print(figures []figure) []string {
 		switch {
 		case f.absent:
 			cells[i] = "–"
+		case f.text != "":
+			cells[i] = f.text
 		case f.spreads:
 			cells[i] = grouped(f.value/scale, decimals) + " ± " + grouped(f.spread/scale, decimals) + name
 		default:

@@ -148,6 +148,7 @@ func (r *Start) walk(f fields) {
 	f.seconds("t", &r.At)
 	f.seconds("duration_s", &r.Duration)
 	f.text("vm", &r.VM)
+	f.truth("resumed", &r.Resumed)
 	f.text("node", &r.Node)
 	f.text("on", &r.On)
 	f.text("outcome", &r.Outcome)

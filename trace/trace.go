@@ -152,8 +152,8 @@ type Request struct {
 	At       time.Duration // when it was asked
 	Duration time.Duration // until all of it was so
 	Request  string        // as the operator would call it: "drain node0..node5 (600s)"
-	Kind     string        // drain, place or rule
-	Node     string        // who was asked; empty for a rule, which all are
+	Kind     string        // drain, place, suspend or rule
+	Node     string        // who was asked; empty if all are
 	VMs      int           // that are to leave, to run, or of which the rule speaks
 	Answers  int           // that were given so far
 	Outcome  string        // done, withdrawn, or open when the run ended first
@@ -172,12 +172,13 @@ type Answer struct {
 	Reasons   string        // for unsolvable: which VMs can't leave, for instance, and why
 }
 
-// Start is the start of a VM that waited for it.
+// Start is the start of a VM that waited for it, or the end of a VM's sleep.
 type Start struct {
-	At        time.Duration // when its boot began
+	At        time.Duration // when its boot began, or its memory was read back
 	Duration  time.Duration
 	VM        string
-	Node      string // where it waited
+	Resumed   bool   // it was suspended before
+	Node      string // where it waited, or its image lay
 	On        string // where it runs from now on
 	Outcome   string // done, failed, or open when the run ended first
 	Partition string // on whose behalf; empty if there are no partitions

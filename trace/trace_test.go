@@ -67,7 +67,7 @@ const exampleLines = `{"type":"header","schema":"dvms-trace/1","version":"0.1.0"
 {"type":"violation","t":12,"duration_s":10.000000001,"host":"node1","resource":"cpu","arrival":false,"lost_cores":0.4,"open":false}
 {"type":"answer","t":601,"duration_s":0.02,"node":"node2","kind":"drain","partition":"node2.1","outcome":"unsolvable","reasons":"can't leave: vm-3 (3 nodes without enough memory)"}
 {"type":"request","t":600,"duration_s":83.5,"request":"drain node2..node3 (600s)","kind":"drain","node":"node2","vms":9,"answers":2,"outcome":"done","reasons":""}
-{"type":"start","t":720,"duration_s":11,"vm":"batch-0","node":"node1","on":"node4","outcome":"done","partition":"node1.2"}
+{"type":"start","t":720,"duration_s":11,"vm":"batch-0","resumed":false,"node":"node1","on":"node4","outcome":"done","partition":"node1.2"}
 {"type":"starved","vm":"vm-9","duration_s":10,"asked_core_s":900.5,"lost_core_s":1.25}
 {"type":"place","node":"node1","site":"rennes","vector_us":[-1200.5,340],"height_us":95.5,"error":0.02}
 {"type":"fault","t":90,"what":"host-crash","host":"node3","hosts":1}
@@ -138,8 +138,8 @@ func drawTrace(t *rapid.T) []trace.Record {
 		r := rapid.OneOf(
 			drawAny[trace.Load](), drawAny[trace.Violation](), drawAny[trace.Solve](), drawAny[trace.Migration](),
 			drawAny[trace.Reconfiguration](), drawAny[trace.Partition](), drawAny[trace.Step](), drawAny[trace.Starved](), drawAny[trace.Place](),
-			drawAny[trace.Fault](), drawAny[trace.Messages](),
 			drawAny[trace.Request](), drawAny[trace.Answer](), drawAny[trace.Start](),
+			drawAny[trace.Fault](), drawAny[trace.Messages](),
 		).Draw(t, "record")
 		switch r.(type) {
 		case trace.Violation:

@@ -35,8 +35,10 @@ type Authority struct {
 	secret      []byte           // of the tokens
 	now         func() time.Time // the clock
 
-	mu   sync.Mutex
-	used map[string]use // tokens, by nonce, until they expire
+	mu      sync.Mutex
+	used    map[string]use // tokens, by nonce, until they expire
+	number  uint64         // of the list of revocations; rises with each
+	revoked []revocation   // never changed in place
 }
 
 // use is a token that was used, and for which key.
@@ -76,7 +78,8 @@ func NewAuthority(cluster string, now func() time.Time) (*Authority, error) {
 type claims struct {
 	Cluster   string         `json:"cluster"`
 	Node      cluster.NodeID `json:"node"`
-	Expires   int64          `json:"expires"`   // in seconds of Unix time
+	Issued    int64          `json:"issued"`    // in seconds of Unix time
+	Expires   int64          `json:"expires"`   // likewise
 	Nonce     string         `json:"nonce"`     // no two tokens have the same
 	Authority []byte         `json:"authority"` // SHA-256 of its certificate: whom the node may trust
 }
@@ -86,7 +89,7 @@ type claims struct {
 func (a *Authority) Token(node cluster.NodeID, lifetime time.Duration) (string, error) {
 	print := sha256.Sum256(a.certificate.Raw)
 	text, err := json.Marshal(claims{
-		Cluster: a.cluster, Node: node, Expires: a.now().Add(lifetime).Unix(), Nonce: rand.Text(), Authority: print[:],
+		Cluster: a.cluster, Node: node, Issued: a.now().Unix(), Expires: a.now().Add(lifetime).Unix(), Nonce: rand.Text(), Authority: print[:],
 	})
 	if err != nil {
 		return "", err
@@ -130,6 +133,9 @@ func (a *Authority) admit(token string, key []byte) (cluster.NodeID, error) {
 	expires := time.Unix(c.Expires, 0)
 	if !a.now().Before(expires) {
 		return 0, ErrExpiredToken
+	}
+	if a.isVoid(c.Node, time.Unix(c.Issued, 0)) {
+		return 0, ErrRevoked
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

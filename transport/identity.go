@@ -32,6 +32,7 @@ type Identity struct {
 	Cluster     string
 	Certificate tls.Certificate
 	Authority   *x509.Certificate
+	Revoked     Revocations // as they were when the certificate was issued
 }
 
 // holder returns the node that a certificate, already verified, is for.

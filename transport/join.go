@@ -28,13 +28,14 @@ type request struct {
 }
 
 type reply struct {
-	Error       string `json:"error,omitempty"`
-	Certificate []byte `json:"certificate,omitempty"`
+	Error       string      `json:"error,omitempty"`
+	Certificate []byte      `json:"certificate,omitempty"`
+	Revoked     Revocations `json:"revoked,omitzero"`
 }
 
 // maxRequest bounds requests and replies, in bytes; joinLimit, how long one takes.
 const (
-	maxRequest = 16 << 10
+	maxRequest = 1 << 20 // a list of some 10,000 revocations fits
 	joinLimit  = 10 * time.Second
 )
 
@@ -65,7 +66,11 @@ func (a *Authority) answer(ctx context.Context, c *tls.Conn) error {
 		return err
 	}
 	certificate, failed := a.certify(c.ConnectionState(), text)
-	answer := reply{Certificate: certificate}
+	revoked, err := a.Revocations()
+	if err != nil {
+		return err
+	}
+	answer := reply{Certificate: certificate, Revoked: revoked}
 	if failed != nil {
 		answer.Error = failed.Error()
 	}
@@ -96,6 +101,9 @@ func (a *Authority) certify(s tls.ConnectionState, text []byte) ([]byte, error) 
 func (a *Authority) who(s tls.ConnectionState, r request, key *ecdsa.PublicKey) (cluster.NodeID, error) {
 	if len(s.VerifiedChains) > 0 && r.Token == "" {
 		node, _, err := holder(s.PeerCertificates[0])
+		if err == nil && a.isVoid(node, issued(s.PeerCertificates[0])) {
+			err = ErrRevoked
+		}
 		return node, err
 	}
 	encoded, err := x509.MarshalPKIXPublicKey(key)
@@ -164,7 +172,13 @@ func apply(ctx context.Context, address string, settings *tls.Config, token stri
 	if err != nil {
 		return nil, fmt.Errorf("join: authority at %s: %w", address, err)
 	}
-	return newIdentity(answer.Certificate, key, authority())
+	identity, err := newIdentity(answer.Certificate, key, authority())
+	if err != nil {
+		return nil, err
+	}
+	identity.Revoked = answer.Revoked
+	_, err = identity.Revoked.read(identity)
+	return identity, err
 }
 
 func ask(ctx context.Context, address string, settings *tls.Config, r request) (answer reply, err error) {

@@ -76,7 +76,12 @@ func NewMesh(i *Identity, l net.Listener, s Settings, log *slog.Logger) *Mesh {
 		}
 	}
 	m.network.peers = map[cluster.NodeID]*peer{}
-	m.network.inbound = map[cluster.NodeID]net.Conn{}
+	m.network.inbound = map[cluster.NodeID]link{}
+	if i.Revoked.Text != nil {
+		if err := m.network.revoke(i.Revoked); err != nil {
+			log.Error("revocations", "err", err)
+		}
+	}
 	self := membership.Member{ID: i.ID, Name: s.Name, Address: l.Addr().String(), Incarnation: s.Starts}
 	m.detector = membership.New(self, s.Seeds, s.Membership)
 	return m
@@ -176,6 +181,12 @@ func (m *Mesh) deliver(from cluster.NodeID, e envelope) {
 		m.overhear(from, *e.Gossip)
 		return
 	}
+	if e.Revoked != nil {
+		if err := m.network.revoke(*e.Revoked); err != nil {
+			m.network.refuse(from, err)
+		}
+		return
+	}
 	message, err := wire.DecodeMessage(e.Encoded)
 	if err == nil && message.From != from {
 		err = fmt.Errorf("it says that it is from node %d", message.From)
@@ -200,7 +211,7 @@ func (m *Mesh) overhear(from cluster.NodeID, g wire.Gossip) {
 		m.network.refuse(from, err)
 		return
 	}
-	g.From = from
+	g.From, g.Received = from, time.Now()
 	select {
 	case m.heard <- g:
 	default:
@@ -284,6 +295,9 @@ func (m *Mesh) renew(ctx context.Context) {
 			continue
 		}
 		m.network.identity.Store(fresh)
+		if err := m.network.revoke(fresh.Revoked); err != nil {
+			m.network.log.Error("revocations", "err", err)
+		}
 		m.network.log.Info("certificate renewed", "expires", fresh.Expires())
 	}
 }

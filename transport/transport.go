@@ -8,7 +8,8 @@
 //
 // A connection carries frames one way, from the node that opened it: a node
 // has at most one to and one from each peer it speaks to, and closes those that
-// it does not use. Messages are one-way, small and frequent, and may get lost;
+// it does not use. Only the gossip of overlays, which asks nodes that one never
+// speaks to otherwise, is answered by the connection that the question came by. Messages are one-way, small and frequent, and may get lost;
 // so a frame and nothing around it is all that is needed. (HTTP/2 and a library
 // of remote calls would add their own flow control, retries and answers, which
 // the protocol has no use for, and a third to the time that the program takes to
@@ -42,6 +43,7 @@ const protocolName = "dvms/1"
 const (
 	maxFrame    = 4 << 20          // bytes; a report of 10,000 VMs has 2 MB
 	queueLength = 256              // frames for one peer
+	backLength  = 16               // answers for one peer, through the connection that it opened
 	idle        = time.Minute      // without a frame, a connection is closed
 	shakeLimit  = 3 * time.Second  // to open a connection
 	writeLimit  = 10 * time.Second // to send a frame
@@ -50,11 +52,12 @@ const (
 )
 
 // envelope is what a frame holds: a message of the protocol, word about members,
-// or gossip of overlays.
+// gossip of overlays, or certificates that are revoked.
 type envelope struct {
 	wire.Encoded
 	Members *membership.Packet `json:"members,omitempty"`
 	Gossip  *wire.Gossip       `json:"gossip,omitempty"`
+	Revoked *Revocations       `json:"revoked,omitempty"`
 }
 
 // parcel is what waits to be sent to a peer.
@@ -118,8 +121,9 @@ type network struct {
 
 	mu      sync.Mutex
 	peers   map[cluster.NodeID]*peer
-	inbound map[cluster.NodeID]net.Conn
+	inbound map[cluster.NodeID]link
 	cut     map[cluster.NodeID]bool
+	refused refusals
 }
 
 // peer is another node, and what is to be sent to it.
@@ -127,6 +131,7 @@ type peer struct {
 	id      cluster.NodeID
 	address string
 	queue   chan parcel
+	link    *link // nil while there is none
 }
 
 // settings are those of TLS for connections from and to nodes.
@@ -136,6 +141,7 @@ func (n *network) settings() *tls.Config {
 		MinVersion: tls.VersionTLS13, NextProtos: []string{protocolName}, RootCAs: i.roots(), ClientCAs: i.roots(),
 		Certificates: []tls.Certificate{i.Certificate}, ClientAuth: tls.RequireAndVerifyClientCert,
 		SessionTicketsDisabled: true, // so that an old certificate ends with its time
+		VerifyConnection:       func(s tls.ConnectionState) error { return n.accept(s.PeerCertificates[0]) },
 	}
 }
 
@@ -150,7 +156,14 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	n.gate.known(conn)
-	n.replace(from, conn)
+	l := link{conn, issued(c.ConnectionState().PeerCertificates[0]), make(chan parcel, backLength)}
+	if err := n.replace(from, l); err != nil {
+		return err
+	}
+	defer n.forget(from, conn)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	n.under.Go(func() { n.answer(ctx, c, l.back) })
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(2 * idle))
 		frame, err := readFrame(c, maxFrame)
@@ -164,14 +177,59 @@ func (n *network) serve(ctx context.Context, conn net.Conn) error {
 	}
 }
 
-// replace closes the connection that a node had before: it has forgotten it.
-func (n *network) replace(from cluster.NodeID, conn net.Conn) {
+// forget notes that a connection from a node has ended.
+func (n *network) forget(from cluster.NodeID, conn net.Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if old := n.inbound[from]; old != nil {
+	if n.inbound[from].Conn == conn {
+		delete(n.inbound, from)
+	}
+}
+
+// answer sends gossip back by the connection that a node has opened: to open
+// another one for an answer would cost more than the answer.
+func (n *network) answer(ctx context.Context, conn *tls.Conn, back chan parcel) {
+	for {
+		select {
+		case item := <-back:
+			if n.write(ctx, conn, item) != nil {
+				conn.Close() // the reader will see it too
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends a parcel when it is due.
+func (n *network) write(ctx context.Context, conn net.Conn, item parcel) error {
+	pause(ctx, time.Until(item.due))
+	frame, err := item.pack()
+	if err != nil {
+		return err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	if err := writeFrame(conn, frame); err != nil {
+		return err
+	}
+	n.counters.sent.Add(1)
+	n.counters.sentBytes.Add(int64(len(frame)) + 4)
+	return nil
+}
+
+// replace closes the connection that a node had before: it has forgotten it.
+func (n *network) replace(from cluster.NodeID, l link) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if void(n.refused.Nodes, from, l.issued) { // since the handshake
+		return ErrRevoked
+	}
+	if old, ok := n.inbound[from]; ok {
 		old.Close()
 	}
-	n.inbound[from] = conn
+	n.inbound[from] = l
+	return nil
 }
 
 // take hands a frame on, if it makes sense.
@@ -223,8 +281,16 @@ func (n *network) send(to cluster.NodeID, e envelope) {
 	defer n.mu.Unlock()
 	item := parcel{frame: frame, gossip: e.Gossip, due: time.Now().Add(n.delays[to])}
 	p := n.peers[to]
+	in, linked := n.inbound[to]
 	switch {
 	case n.cut[to]:
+		return
+	case item.gossip != nil && linked && (p == nil || p.queue == nil):
+		select {
+		case in.back <- item:
+		default:
+			n.counters.dropped.Add(1)
+		}
 		return
 	case p == nil || n.ctx.Err() != nil:
 		n.counters.dropped.Add(1)
@@ -272,6 +338,28 @@ func (n *network) feed(p *peer, queue chan parcel) {
 	}
 }
 
+// open notes the connection to a peer, or with nil its end, and sends what comes
+// first.
+func (n *network) open(p *peer, conn *tls.Conn) error {
+	n.mu.Lock()
+	p.link = nil
+	if conn == nil {
+		n.mu.Unlock()
+		return nil
+	}
+	p.link = &link{Conn: conn, issued: issued(conn.ConnectionState().PeerCertificates[0])}
+	revoked := void(n.refused.Nodes, p.id, p.link.issued) // since the handshake
+	n.mu.Unlock()
+	frame, err := n.welcome()
+	if revoked {
+		err = ErrRevoked
+	}
+	if err != nil || frame == nil {
+		return err
+	}
+	return n.write(n.ctx, conn, parcel{frame: frame})
+}
+
 // giveUp drops what is queued for a peer that could not be reached for long:
 // nobody waits for it any more.
 func (n *network) giveUp(p *peer) {
@@ -316,28 +404,30 @@ func (n *network) connect(p *peer, queue chan parcel) (sent bool, err error) {
 	}
 	defer conn.Close()
 	n.counters.opened.Add(1)
+	if err := n.open(p, conn.(*tls.Conn)); err != nil {
+		return false, err
+	}
+	defer n.open(p, nil)
 	gone := make(chan error, 1)
-	n.under.Go(func() { // nothing ever comes but the end
-		_, err := conn.Read(make([]byte, 1))
-		gone <- err
+	n.under.Go(func() {
+		for {
+			frame, err := readFrame(conn, maxFrame) // an answer, or the end
+			if err != nil {
+				gone <- err
+				return
+			}
+			n.take(p.id, frame)
+		}
 	})
 	quiet := time.NewTimer(idle)
 	defer quiet.Stop()
 	for {
 		select {
 		case item := <-queue:
-			pause(n.ctx, time.Until(item.due))
-			frame, err := item.pack()
-			if err != nil {
-				return sent, err
-			}
-			_ = conn.SetWriteDeadline(time.Now().Add(writeLimit))
-			if err := writeFrame(conn, frame); err != nil {
+			if err := n.write(n.ctx, conn, item); err != nil {
 				return sent, err
 			}
 			sent = true
-			n.counters.sent.Add(1)
-			n.counters.sentBytes.Add(int64(len(frame)) + 4)
 			quiet.Reset(idle)
 		case err := <-gone:
 			return sent, fmt.Errorf("the other side has ended: %w", err)

@@ -98,9 +98,15 @@ type node struct {
 
 func newNode(t *testing.T, i *Identity, seeds ...membership.Member) *node {
 	t.Helper()
+	return startNode(t, i, 1, seeds...)
+}
+
+// startNode is newNode for a node that has started so often.
+func startNode(t *testing.T, i *Identity, starts uint32, seeds ...membership.Member) *node {
+	t.Helper()
 	l := listen(t)
 	n := &node{address: l.Addr().String(), journal: &journal{}}
-	n.Mesh = NewMesh(i, l, Settings{Starts: 1, Membership: membership.Defaults(), Seeds: seeds}, n.journal.logger())
+	n.Mesh = NewMesh(i, l, Settings{Starts: starts, Membership: membership.Defaults(), Seeds: seeds}, n.journal.logger())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- n.Run(ctx) }()
@@ -173,13 +179,14 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 	l := listen(t)
 	const delay = 20 * time.Millisecond
 	one := NewMesh(s.join(t, 1), l, Settings{
-		Membership: membership.Defaults(), Seeds: []membership.Member{{ID: 2, Address: two.address}},
-		Delays: map[cluster.NodeID]time.Duration{2: delay},
+		Membership: membership.Defaults(),
+		Delays:     map[cluster.NodeID]time.Duration{2: delay},
 	}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- one.Run(ctx) }()
 	until(t, "node 1 runs", func() bool { one.network.mu.Lock(); defer one.network.mu.Unlock(); return one.network.ctx.Err() == nil })
+	one.network.locate(2, two.address) // and node 2 does not know where node 1 listens
 	for i := range 3 {
 		sent := time.Now()
 		one.Gossip(2, wire.Gossip{Data: []byte{byte(i)}, Waited: time.Second})
@@ -192,6 +199,10 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 			t.Errorf("it took %v, and says that it has waited for %v beside the delay of %v", took, waited, delay)
 		}
 	}
+	two.Gossip(1, wire.Gossip{Data: []byte{9}})
+	if g := within(t, "an answer", one.Heard()); g.From != 2 || g.Data[0] != 9 {
+		t.Errorf("%+v", g)
+	}
 	for _, bad := range []wire.Gossip{{Waited: -time.Hour}, {Waited: time.Hour}, {Data: make([]byte, 1<<20)}} {
 		one.Gossip(2, bad)
 	}
@@ -200,6 +211,11 @@ func TestGossipSaysHowLongItHasWaited(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	until(t, "node 2 has forgotten the connection", func() bool {
+		before := two.Counts().Dropped
+		two.Gossip(1, wire.Gossip{Data: []byte{9}})
+		return two.Counts().Dropped > before
+	})
 }
 
 func TestForgedSender(t *testing.T) {
@@ -534,7 +550,15 @@ func FuzzFrame(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, e := range []envelope{{Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}, {Gossip: &wire.Gossip{Data: []byte{1, 2}, Waited: 5}}} {
+	a, err := NewAuthority("here", time.Now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	revoked, err := a.Revoke(3)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range []envelope{{Revoked: &revoked}, {Encoded: message}, {Members: &membership.Packet{News: []membership.Member{{ID: 1}}}}, {Gossip: &wire.Gossip{Data: []byte{1, 2}, Waited: 5}}} {
 		var frame bytes.Buffer
 		if err := writeFrame(&frame, marshal(f, e)); err != nil {
 			f.Fatal(err)
@@ -545,7 +569,8 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := &Mesh{inbox: make(chan protocol.Message, 100), packets: make(chan packet, 100), heard: make(chan wire.Gossip, 100)}
 		m.network.ctx = t.Context()
-		m.network.identity.Store(&Identity{ID: 2})
+		m.network.identity.Store(&Identity{ID: 2, Cluster: "here", Authority: a.certificate, Certificate: tls.Certificate{Leaf: a.certificate}})
+		m.network.log = slog.New(slog.DiscardHandler)
 		m.network.gate = newGate(nil, 0, slog.New(slog.DiscardHandler))
 		m.network.deliver = m.deliver
 		in := bytes.NewReader(data)

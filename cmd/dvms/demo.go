@@ -43,9 +43,9 @@ func newDemo() *cobra.Command {
 mutually authenticated connections on loopback; their hosts, VMs and live
 migrations are emulated, in real time: hosts of 8 cores, 10 VMs of 1 GiB on each
 at the start, a network of 10 Gbit/s. Load makes a host overloaded every 1.5 s on
-the average, and leaves all hosts together enough. Hosts can be emptied for
-maintenance and VMs started besides, by the same procedure; both flags may come
-several times.
+the average, and leaves all hosts together enough. Besides, hosts can be emptied
+for maintenance (--drain) and VMs started (--place), by the same procedure; both
+flags may be given several times.
 
 With --sites the hosts stand on the first of four sites (Grenoble, Luxembourg,
 Nancy, Rennes), and what agents say to each other takes as long as between those.
@@ -155,7 +155,7 @@ func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	switch {
 	case f.json:
-	case isTerminal(stdout):
+	case isTerminal(stdout) && os.Getenv("TERM") != "dumb":
 		s.Show = newScreen(stdout).show
 	default:
 		s.Say = (&lines{out: stdout}).say
@@ -214,13 +214,12 @@ func writeDemo(w io.Writer, s demo.Summary) error {
 %d agents as %s, %.1f s, seed %d
 
 overloads         %d: %d repaired, %d on hosts that were killed, %d open
-  repaired in     %.1f s on the average, p95 %.1f s, longest %.1f s
-migrations        %d%s
+%smigrations        %d%s
 procedures        %s
 messages          %d; with word about members%s %d frames, %.1f kB
 VMs               %d, %s
 `, s.Agents, kind, s.Duration, s.Seed, s.Overloads, s.Repaired, s.Crashed, s.Open,
-		s.RepairMean, s.RepairP95, s.RepairMost, s.Migrations, within(s), outcomes(s.Outcomes), s.Messages, gossip(s), s.Frames,
+		repairs(s), s.Migrations, within(s), outcomes(s.Outcomes), s.Messages, gossip(s), s.Frames,
 		float64(s.Bytes)/1000, s.VMs, cmp.Or(s.Wrong, "none lost or doubled"))
 	writeRequests(&out, s)
 	if len(s.Kills) > 0 {
@@ -235,6 +234,14 @@ VMs               %d, %s
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// repairs says how long overloads lasted, if any was repaired.
+func repairs(s demo.Summary) string {
+	if s.Repaired == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  repaired in     %.1f s on the average, p95 %.1f s, longest %.1f s\n", s.RepairMean, s.RepairP95, s.RepairMost)
 }
 
 // within says what share of the migrations stayed within a site, if there are

@@ -55,17 +55,58 @@ func (s *screen) draw(v demo.View, height int) []string {
 		"",
 		strings.TrimRight(fmt.Sprintf("%-5s %-*s %6s %4s  %-*s", "host", barLength, "CPU asked for", "", "VMs", siteWidth(v), siteTitle(v))+"reserved by", " "),
 	}
-	for _, h := range v.Hosts {
+	events := v.Events
+	room := len(v.Hosts)
+	if height > 0 {
+		room = max(height-len(lines)-1-min(len(events), fewestEvents), 1)
+	}
+	hosts, left := choose(v.Hosts, room)
+	for _, h := range hosts {
 		lines = append(lines, s.host(h, siteWidth(v)))
 	}
+	if left > 0 {
+		lines = append(lines, fmt.Sprintf("      and %s, for which there is no room", plural(left, "host")))
+	}
 	lines = append(lines, "")
-	for _, e := range v.Events {
+	if fit := max(height-len(lines), 0); height > 0 && len(events) > fit {
+		events = events[len(events)-fit:] // the last ones
+	}
+	for _, e := range events {
 		lines = append(lines, fmt.Sprintf("%7.1f s  %-9s %s", e.At.Seconds(), e.Kind, e.Text))
 	}
 	if len(lines) > height && height > 0 {
 		lines = lines[:height]
 	}
 	return lines
+}
+
+// fewestEvents is for how many there is room, however many hosts there are.
+const fewestEvents = 5
+
+// choose returns the hosts for which there is room, those first at which
+// something happens, in their order; and how many are left out. One line is for
+// saying that.
+func choose(hosts []demo.Host, room int) (some []demo.Host, left int) {
+	if len(hosts) <= room {
+		return hosts, 0
+	}
+	room--
+	chosen := make([]bool, len(hosts))
+	for _, wanted := range []bool{true, false} {
+		for i, h := range hosts {
+			busy := !h.Up || h.Load > 1 || h.Partition != "" || h.Draining || h.Waiting > 0
+			if busy == wanted && room > 0 {
+				chosen[i] = true
+				room--
+			}
+		}
+	}
+	for i, h := range hosts {
+		if chosen[i] {
+			some = append(some, h)
+		}
+	}
+	return some, len(hosts) - len(some)
 }
 
 // siteWidth is that of the column of sites; 0 if there is only one.
@@ -97,8 +138,11 @@ func (s *screen) host(h demo.Host, sites int) string {
 		bar, mark = s.paint("31", bar), "!"
 	}
 	var notes []string
-	if h.Draining {
+	switch {
+	case h.Draining && h.VMs > 0:
 		notes = append(notes, "to be emptied")
+	case h.Draining:
+		notes = append(notes, "emptied")
 	}
 	if h.Waiting > 0 {
 		notes = append(notes, plural(h.Waiting, "VM")+" to be started")

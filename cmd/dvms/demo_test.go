@@ -42,8 +42,18 @@ n5    ██·······················   10 %     1  n2.1 me
 n1    ██████████···············   50 %    10  Nancy` {
 		t.Errorf("with sites\n%s", got)
 	}
-	if lines := s.draw(v, 5); len(lines) != 5 {
-		t.Errorf("%d lines on a terminal of 5", len(lines))
+	// Where there is no room for all, what matters is shown: who is overloaded,
+	// reserved, down or to be emptied, and what happened last.
+	v.Events = append(v.Events, demo.Event{At: 2 * time.Second, Kind: "began", Text: "n2 asks for help"})
+	small := strings.Join(s.draw(v, 9), "\n")
+	if !strings.Contains(small, "n2    ") || strings.Contains(small, "n1    ") || !strings.Contains(small, "and 3 hosts, for which there is no room") ||
+		!strings.HasSuffix(small, "began     n2 asks for help") || strings.Count(small, "\n") != 8 {
+		t.Errorf("on a terminal of 9 lines\n%s", small)
+	}
+	for height := range 9 {
+		if lines := s.draw(v, height); height > 0 && len(lines) > height {
+			t.Errorf("%d lines on a terminal of %d", len(lines), height)
+		}
 	}
 	s.color = true
 	a, b := s.host(v.Hosts[1], 0), s.host(v.Hosts[2], 0)
@@ -52,7 +62,7 @@ n1    ██████████···············   50 %    10 
 	}
 	s.show(v)
 	s.show(v)
-	if text := out.String(); !strings.Contains(text, "\x1b[10A") {
+	if text := out.String(); !strings.Contains(text, "\x1b[11A") {
 		t.Errorf("the second view is not drawn in place of the first: %q", text)
 	}
 }

@@ -17,18 +17,21 @@ import (
 func newExplain() *cobra.Command {
 	asJSON := false
 	c := &cobra.Command{
-		Use:   "explain TRACE [PARTITION|VM]",
+		Use:   "explain TRACE [PARTITION|VM|requests]",
 		Short: "Tell what the procedures of a finished run did, and why",
-		Long: `Explain reads the trace of a run, as dvms simulate writes it, and tells the story
-of one procedure: who joined when, what the solver said, what moved and why, and
-how long each part took. With the name of a VM it tells the stories of those
-procedures that moved it. Without a name it lists the procedures.
+		Long: `Explain reads the trace of a run, as dvms simulate and dvms replay --trace write
+it, and tells the story of one procedure: who joined when, what the solver said,
+what moved and why, and how long each part took. With the name of a VM it tells
+the stories of those procedures that moved or started it. With the word requests
+it tells what operators asked for, what was answered, and when it was so. Without
+a name it lists the procedures.
 
 The exit code is 0 if all went well, and 2 if the command line or the trace
 can't be used.`,
 		Example: `  dvms explain dvms-report/dvms-23.jsonl
   dvms explain dvms-report/dvms-23.jsonl node26.1
-  dvms explain dvms-report/dvms-23.jsonl vm-263 --json`,
+  dvms explain dvms-report/dvms-23.jsonl vm-263 --json
+  dvms explain dvms-report/dvms-1.jsonl requests`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			return explain(args, asJSON, c.OutOrStdout(), c.ErrOrStderr())
@@ -50,6 +53,9 @@ func explain(args []string, asJSON bool, stdout, stderr io.Writer) error {
 	if len(args) == 1 {
 		return listProcedures(stories, asJSON, stdout)
 	}
+	if args[1] == "requests" {
+		return tellRequests(stories, args[0], asJSON, stdout)
+	}
 	told, err := chooseStories(stories, args[0], args[1])
 	if err != nil {
 		return badInput{err}
@@ -66,6 +72,22 @@ func explain(args []string, asJSON bool, stdout, stderr io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// tellRequests tells what operators asked for, and what became of it.
+func tellRequests(stories *report.Stories, file string, asJSON bool, stdout io.Writer) error {
+	records := stories.Requests()
+	if len(records) == 0 {
+		return badInput{fmt.Errorf("%s: nobody has asked for anything in this run; see requests in docs/scenarios.md", file)}
+	}
+	if !asJSON {
+		return stories.WriteRequests(stdout)
+	}
+	out := trace.NewWriter(stdout)
+	for _, r := range records {
+		out.Record(r)
+	}
+	return out.Flush()
 }
 
 // readStories reads a trace. One that is cut off is told as far as it goes.
@@ -90,13 +112,7 @@ func chooseStories(stories *report.Stories, file, name string) ([]*report.Story,
 	if story, ok := stories.Story(name); ok {
 		return []*report.Story{story}, nil
 	}
-	var told []*report.Story
-	for _, m := range stories.Migrations(name) {
-		if story, ok := stories.Story(m.Partition); ok && (len(told) == 0 || told[len(told)-1] != story) {
-			told = append(told, story)
-		}
-	}
-	if told != nil {
+	if told := stories.Of(name); told != nil {
 		return told, nil
 	}
 	var ids []string
@@ -110,7 +126,7 @@ func chooseStories(stories *report.Stories, file, name string) ([]*report.Story,
 	if near := spell.Nearest(name, ids); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near)
 	}
-	return nil, fmt.Errorf("%q is neither a procedure nor a VM that one of them moved; %s", name, hint)
+	return nil, fmt.Errorf("%q is neither a procedure nor a VM that one of them moved or started; %s", name, hint)
 }
 
 // listProcedures prints a line for each procedure.
@@ -128,7 +144,7 @@ func listProcedures(stories *report.Stories, asJSON bool, stdout io.Writer) erro
 		story, _ := stories.Story(p.ID)
 		rows = append(rows, []string{
 			fmt.Sprintf("%.3f s", p.At.Seconds()), fmt.Sprintf("%.3f s", p.Duration.Seconds()),
-			p.ID, p.Kind, fmt.Sprint(len(p.Members)), fmt.Sprint(len(story.Migrations)), p.Outcome,
+			p.ID, p.Kind, fmt.Sprint(len(p.Members)), fmt.Sprint(len(story.Migrations) + len(story.Starts)), p.Outcome,
 		})
 	}
 	_, err := io.WriteString(stdout, strings.Join(aligned(rows), "\n")+"\n")

@@ -80,6 +80,7 @@ emulated hosts.`,
   dvms vjobs examples/vjobs/thesis.yaml a queue of virtualized jobs
   dvms demo                             watch agents repair overloads on this machine
   dvms explore --nodes 4 --crashes 1    all that can happen to four nodes
+  dvms torture --seeds 1..1000          random clusters with random faults, all checked
   dvms bench solver                     how good and fast the planner is here
   dvms completion bash                  completion for your shell`,
 		SilenceErrors: true,
@@ -94,7 +95,7 @@ emulated hosts.`,
 		return badInput{flagError(c.Flags(), c.CommandPath(), err)}
 	})
 	root.AddCommand(
-		newSimulate(), newExplain(), newPlan(), newCheck(), newExplore(), newBench(), newVJobs(), newPlatform(), newValidate(),
+		newSimulate(), newExplain(), newPlan(), newCheck(), newExplore(), newTorture(), newBench(), newVJobs(), newPlatform(), newValidate(),
 		newDemo(), newReplay(), newDemoAgent(), newVersion(),
 	)
 	root.InitDefaultHelpCmd()

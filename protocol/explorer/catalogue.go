@@ -33,7 +33,7 @@ type catalogue struct {
 	keyNumber    map[uint64]uint32
 	freshNumber  map[uint64]uint32
 	decisions    map[string]strategy.Decision // by question
-	results      map[uint64]result
+	results      memo
 	made         []making
 	buffer       []byte
 
@@ -50,10 +50,12 @@ type node struct {
 	epoch     protocol.Epoch
 	booked    bool
 	leads     bool
-	members   uint8 // a bit for each
-	due       uint8 // a bit for each timer that fires now
-	waits     bool  // for a timer
-	promised  int64 // bytes of memory
+	leader    int                  // position
+	asks      protocol.PartitionID // that it asks to merge; the zero value if none
+	members   uint8                // a bit for each
+	due       uint8                // a bit for each timer that fires now
+	waits     bool                 // for a timer
+	promised  int64                // bytes of memory
 }
 
 // letter is a message on its way.
@@ -124,9 +126,13 @@ func newCatalogue(w *World) *catalogue {
 		nodes:      make([]node, 1), // number 0 is dead
 		nodeNumber: map[string]uint32{}, letterNumber: map[string]uint32{}, solveNumber: map[string]uint32{},
 		moveNumber: map[move]uint32{}, keyNumber: map[uint64]uint32{}, freshNumber: map[uint64]uint32{},
-		decisions: map[string]strategy.Decision{}, results: map[uint64]result{},
+		decisions: map[string]strategy.Decision{},
 	}
 }
+
+// rangeBits is how many numbers for its procedures a node has between two starts,
+// as a power of two.
+const rangeBits = 16
 
 // fresh returns the number of a node that has just started, after so many
 // starts before.
@@ -136,7 +142,7 @@ func (c *catalogue) fresh(at int, starts uint8) uint32 {
 	if !ok {
 		c.made = append(c.made, making{makesNode, key})
 		n := protocol.New(cluster.NodeID(at+1), c.world.Settings(), c.ring, 1)
-		n.NumberFrom(uint32(starts)<<16 + 1)
+		n.NumberFrom(uint32(starts)<<rangeBits + 1)
 		number = c.number(at, n)
 		c.freshNumber[key] = number
 	}
@@ -156,7 +162,10 @@ func (c *catalogue) number(at int, n *protocol.Node) uint32 {
 	e.partition, e.booked = n.Booked()
 	if e.booked {
 		e.epoch = n.Epoch()
-		e.leads = n.Leads()
+		e.leads, e.leader = n.Leads(), int(n.Leader()-1)
+		if asked, ok := n.Asks(); ok {
+			e.asks = asked
+		}
 		for _, m := range n.Members() {
 			e.members |= 1 << (m - 1)
 		}
@@ -184,11 +193,11 @@ func (c *catalogue) input(in protocol.Input) uint32 {
 // step returns what a node does for an input.
 func (c *catalogue) step(number, input uint32) result {
 	key := uint64(number)<<32 | uint64(input)
-	r, ok := c.results[key]
+	r, ok := c.results.get(key)
 	if !ok {
 		c.made = append(c.made, making{makesStep, key})
 		r = c.make(number, input)
-		c.results[key] = r
+		c.results.put(key, r)
 	}
 	return r
 }
@@ -214,6 +223,9 @@ func (c *catalogue) stepped(at int, n *protocol.Node, input uint32) (r result) {
 		outputs = c.tamper(outputs)
 	}
 	for _, out := range outputs {
+		if r.err = maySend(n, out); r.err != nil {
+			return r
+		}
 		if e, ok := c.effect(at, out); ok {
 			r.effects = append(r.effects, e)
 		}
@@ -245,7 +257,7 @@ func (c *catalogue) effect(at int, out protocol.Output) (e effect, ok bool) {
 	case protocol.Migrate:
 		return effect{migrates, c.move(move{int(out.VM - 1), at, int(out.Target - 1), out.Bypass})}, true
 	case protocol.Began:
-		return effect{kind: begins}, true
+		return effect{begins, out.Partition.Sequence}, true
 	case protocol.Ended:
 		return effect{kind: givesUp}, out.Outcome == protocol.Lost
 	case protocol.SetTimer, protocol.Applying, protocol.Noted, protocol.Answered:

@@ -12,7 +12,12 @@
 //
 // # What is checked
 //
-//   - I1: while nothing has gone wrong, no node is in the partitions of two leaders.
+//   - I1: while nothing has gone wrong, no node is in the partitions of two leaders;
+//     and members know the same members as their leader, so that they know their
+//     first out.
+//   - A node sends no event to a member of its own partition: it leapfrogs.
+//   - Of two partitions that may merge, one acts.
+//   - A node that was down uses no number of a procedure again.
 //   - I2: a migration starts only if its source and its target are held by one
 //     partition at one epoch; neither is free before it has ended.
 //   - I3: a VM moves from where it is, and once at a time.

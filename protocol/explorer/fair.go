@@ -115,11 +115,11 @@ func (c *catalogue) completes(s *state, path []action) ([]action, error) {
 			for _, input := range looks(s, round) {
 				s.left[event] = maxFault
 				began, err := c.raise(s, i, input)
-				if err != nil {
-					return path, err
-				}
 				if began {
 					path = append(path, action{raise, uint32(i), input})
+				}
+				if err != nil {
+					return path, err
 				}
 			}
 		}

@@ -2,8 +2,10 @@ package explorer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dvms-project/dvms/cluster"
+	"github.com/dvms-project/dvms/protocol"
 )
 
 // faulty reports whether anything has gone wrong so far.
@@ -75,10 +77,66 @@ func (c *catalogue) check(s *state) error {
 			return err
 		}
 	}
-	if c.faulty(s) {
-		return nil
+	if err := c.oneSide(s); err != nil || c.faulty(s) {
+		return err
+	}
+	if err := c.informed(s); err != nil {
+		return err
 	}
 	return c.exclusive(s)
+}
+
+// oneSide holds that of two partitions that may merge only one acts.
+func (c *catalogue) oneSide(s *state) error {
+	for i, n := range s.nodes[:c.size] {
+		one := &c.nodes[n]
+		if one.asks.Sequence == 0 {
+			continue
+		}
+		for j, o := range s.nodes[:i] {
+			if other := &c.nodes[o]; other.asks == one.partition && one.asks == other.partition {
+				return fmt.Errorf("nodes %d and %d, which lead %v and %v, ask each other to merge", j+1, i+1, other.partition, one.partition)
+			}
+		}
+	}
+	return nil
+}
+
+// informed holds that members know the same members as their leader does at the
+// same epoch, as long as nothing has gone wrong. So they know their first out.
+func (c *catalogue) informed(s *state) error {
+	for i, n := range s.nodes[:c.size] {
+		m := &c.nodes[n]
+		if !m.booked || m.leads {
+			continue
+		}
+		l := &c.nodes[s.nodes[m.leader]]
+		if l.leads && l.partition == m.partition && l.epoch == m.epoch && l.members != m.members {
+			return fmt.Errorf("node %d knows other members of %v than node %d, which leads it", i+1, m.partition, m.leader+1)
+		}
+	}
+	return nil
+}
+
+// maySend holds that an event leapfrogs: a node sends none to a member of its own
+// partition, as far as it knows them; but to a leader that may merge, and to the
+// node where the event arose. An event of its own partition may know more than the
+// node, or less.
+func maySend(n *protocol.Node, out protocol.Output) error {
+	send, ok := out.(protocol.Send)
+	if !ok {
+		return nil
+	}
+	e, ok := send.Message.Body.(protocol.Event)
+	id, booked := n.Booked()
+	if !ok || !booked || e.Aside || send.To == send.Message.Partition.Initiator {
+		return nil
+	}
+	own := id == send.Message.Partition
+	if slices.Contains(n.Members(), send.To) && (!own || slices.Contains(e.Members, send.To)) {
+		return fmt.Errorf("node %d sends the event of %v to node %d, a member of %v", send.Message.From, send.Message.Partition, send.To, id)
+	}
+	return nil
 }
 
 // hasRoom holds I4 at a node: it has memory for what it hosts and for what is

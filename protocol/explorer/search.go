@@ -21,8 +21,10 @@ type Search struct {
 	progress  Progress
 	settled   map[uint64]bool // quiet states from which all goes well, by hash
 
-	actions []action
-	buffer  []byte
+	actions    []action
+	buffer     []byte
+	successors []byte    // of the state that is looked at, one after the other
+	found      []finding // what they are
 }
 
 // Progress says how far a search has come.
@@ -122,6 +124,8 @@ func (s *Search) expand(now, next *state) {
 	if len(s.actions) > math.MaxUint16 {
 		panic("explorer: more actions than can be numbered")
 	}
+	s.successors = s.successors[:0]
+	s.found = s.found[:0]
 	for i, a := range s.actions {
 		next.copyFrom(now)
 		s.progress.Steps++
@@ -133,10 +137,33 @@ func (s *Search) expand(now, next *state) {
 		if !ok {
 			continue
 		}
-		s.buffer = next.encode(s.buffer[:0], s.shape)
-		if s.seen.add(hash(s.buffer), s.number, uint16(i)) {
-			s.following = frame(s.following, s.buffer)
+		begin := len(s.successors)
+		s.successors = next.encode(s.successors, s.shape)
+		s.found = append(s.found, finding{uint16(i), hash(s.successors[begin:]), len(s.successors)})
+	}
+	s.keep()
+}
+
+// finding is a state that follows another one.
+type finding struct {
+	action uint16
+	hash   uint64
+	end    int // in successors; it begins where the one before ends
+}
+
+// keep keeps the states of found that were not seen before. The table of those is
+// far larger than the processor's caches: to look at all the places first lets it
+// wait for all of them at once.
+func (s *Search) keep() {
+	for _, f := range s.found {
+		s.seen.touch(f.hash)
+	}
+	begin := 0
+	for _, f := range s.found {
+		if s.seen.add(f.hash, s.number, f.action) {
+			s.following = frame(s.following, s.successors[begin:f.end])
 		}
+		begin = f.end
 	}
 }
 

@@ -11,6 +11,8 @@ type seen struct {
 	shards [256]shard
 	count  int
 	blocks []*block
+
+	touched uint64 // so that the compiler does not leave touch out
 }
 
 // shard is an open table of the hashes that have the same first byte.
@@ -35,6 +37,14 @@ func (s *seen) add(h uint64, parent uint32, action uint16) bool {
 	}
 	s.note(parent, action)
 	return true
+}
+
+// touch has the processor fetch where a state is, or would be.
+func (s *seen) touch(h uint64) {
+	t := &s.shards[h>>56]
+	if len(t.slots) > 0 {
+		s.touched ^= t.slots[int(h)&(len(t.slots)-1)]
+	}
 }
 
 // note notes how the next state was found.
