@@ -9,6 +9,7 @@ import (
 	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 	"github.com/dvms-project/dvms/sim"
+	"github.com/dvms-project/dvms/strategy"
 	"github.com/dvms-project/dvms/trace"
 )
 
@@ -30,7 +31,10 @@ func (b *Breach) Error() string {
 // uses none of the code that it checks.
 //
 //   - I1, exclusive: the migrations under way at a node are of one partition, the
-//     one that holds it.
+//     one that holds it. Without faults a partition moreover holds all of the nodes
+//     about which its leader asks the solver, and still does when it carries the plan
+//     out; all are released when it ends; and none is given up for lost, unless a
+//     merge has come too late.
 //   - I2, fenced: a migration starts only if one partition holds both ends at one
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
@@ -42,6 +46,8 @@ func (b *Breach) Error() string {
 //     promise, and there are no more than a node may take part in.
 //   - Answered: an overload of a node that is up is worked on by a partition, or
 //     the last one was a back-off ago.
+//   - L1 and L2, when the run is over and all faults with it: all nodes become free,
+//     and no node stays overloaded if the solver knows better.
 //
 // What crashed is excused: a node that starts anew knows nothing, and its
 // hypervisor refuses what it does not expect.
@@ -51,15 +57,27 @@ type checker struct {
 	place    []int32 // by VM: its host
 	hosted   []int   // by host: how many VMs have it as their place
 	flights  []flight
-	over     []bool          // by host: the last look found it overloaded
-	attended []time.Duration // by host: when an overload was first seen, or a partition last held it
-	open     []bool          // by host: while the run settles: it is overloaded, and was not answered yet
+	merged   map[protocol.PartitionID]bool // that were given away in a merge
+	endings  []ending                      // in the order in which they are to be known
+	over     []bool                        // by host: the last look found it overloaded
+	attended []time.Duration               // by host: when an overload was first seen, or a partition last held it
+	failed   bool                          // a plan did, while the run settles
+	next     time.Duration                 // when the solver is asked again
+	open     []bool                        // by host: while the run settles: it is overloaded, and was not answered yet
+}
+
+// ending is a partition that has ended, and when its members are to know it.
+type ending struct {
+	partition protocol.PartitionID
+	members   []cluster.NodeID
+	known     time.Duration
 }
 
 // flight is a migration under way.
 type flight struct {
 	source, target int
 	order          protocol.Migrate
+	told           bool // the target's node has heard of it
 }
 
 // nobody stands for no host, in checker.place.
@@ -69,7 +87,7 @@ func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
 		hosted: make([]int, len(w.hosts)), over: make([]bool, len(w.hosts)), attended: make([]time.Duration, len(w.hosts)),
-		open: make([]bool, len(w.hosts)),
+		open: make([]bool, len(w.hosts)), merged: map[protocol.PartitionID]bool{},
 	}
 	for vm, h := range k.place {
 		if vm < w.spec.Scenario.VMs.Count {
@@ -135,9 +153,42 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 	}
 }
 
+// held holds I1, without faults, when a leader asks the solver about nodes, or
+// begins to carry out a plan.
+func (k *checker) held(leader int, members []cluster.NodeID) {
+	n := k.node(leader)
+	if n == nil || k.w.weather != nil {
+		return
+	}
+	id, _ := n.Booked()
+	for _, m := range members {
+		other := k.node(int(m))
+		if its, booked := other.Booked(); !booked || its != id || other.Epoch() != n.Epoch() {
+			k.breach("I1", []int{leader, int(m)}, "%v acts on %s at epoch %d, which is held by %v at epoch %d (%v)",
+				id, hostName(int(m)), n.Epoch(), its, other.Epoch(), booked)
+		}
+	}
+}
+
+// asks takes the question of a leader to the solver.
+func (k *checker) asks(leader int, s protocol.Solve) {
+	members := make([]cluster.NodeID, len(s.Reports))
+	for i, r := range s.Reports {
+		members[i] = r.Node
+	}
+	k.held(leader, members)
+}
+
+// applies takes the beginning of a plan.
+func (k *checker) applies(leader int) {
+	if n := k.node(leader); n != nil {
+		k.held(leader, n.Members())
+	}
+}
+
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
-	k.flights = append(k.flights, flight{source, int(m.Target), m})
+	k.flights = append(k.flights, flight{source: source, target: int(m.Target), order: m})
 	if m.Kind != plan.Migrate {
 		k.place[m.VM] = int32(m.Target)
 		k.hosted[m.Target]++
@@ -212,6 +263,7 @@ func (k *checker) stepped(host int) {
 	if n == nil {
 		return
 	}
+	k.released()
 	id, booked := n.Booked()
 	if booked {
 		k.attended[host] = k.w.now()
@@ -235,7 +287,7 @@ func (k *checker) stepped(host int) {
 			coming += k.w.vms[f.order.VM].Demand.Memory()
 		}
 	}
-	promised := n.Promised().Memory()
+	promised := n.Promised().Memory() - k.untold(host)
 	if used, has := k.w.sim.MemoryUsed(sim.HostID(host)), k.w.hosts[host].capacity.Memory(); used+promised > has {
 		k.breach("I4", []int{host}, "%v of memory are used and %v promised, of %v", used, promised, has)
 	}
@@ -247,13 +299,70 @@ func (k *checker) stepped(host int) {
 	}
 }
 
+// released holds, without faults, that members are free when they have heard that
+// their partition is over, unless they take part in migrations.
+func (k *checker) released() {
+	for len(k.endings) > 0 && k.endings[0].known < k.w.now() {
+		e := k.endings[0]
+		k.endings = k.endings[1:]
+		for _, m := range e.members {
+			n := k.node(int(m))
+			id, booked := n.Booked()
+			if booked && id == e.partition && !k.flying(int(m)) && n.Promised() == (cluster.Resources{}) {
+				k.breach("I1", []int{int(m)}, "%v is over, and holds it", id)
+			}
+		}
+	}
+}
+
+// flying reports whether a host takes part in migrations.
+func (k *checker) flying(host int) bool {
+	return slices.ContainsFunc(k.flights, func(f flight) bool { return f.source == host || f.target == host })
+}
+
+// told notes that a node has heard of all that is on its host.
+func (k *checker) told(host int) {
+	for i := range k.flights {
+		if f := &k.flights[i]; f.target == host {
+			f.told = true
+		}
+	}
+}
+
+// untold returns the memory of VMs that a node has just asked to be started on its
+// own host: they hold it already, and the node hears of that before anything else.
+func (k *checker) untold(host int) (sum cluster.Bytes) {
+	for _, f := range k.flights {
+		if f.order.Kind != plan.Migrate && f.target == host && !f.told {
+			sum += k.w.vms[f.order.VM].Demand.Memory()
+		}
+	}
+	return sum
+}
+
 // ended takes the end of a procedure.
 func (k *checker) ended(e protocol.Ended) {
+	k.finished(e)
 	for _, m := range e.Members {
 		k.attended[m] = k.w.now() // it may have begun and ended in one step
+		k.failed = k.failed || e.Outcome == protocol.Aborted
 		if e.Outcome == protocol.Unsolvable || e.Outcome == protocol.Aborted {
 			k.open[m] = false
 		}
+	}
+}
+
+// finished holds, without faults, that nothing is given up for lost.
+func (k *checker) finished(e protocol.Ended) {
+	switch {
+	case k.w.weather != nil || e.Partition == protocol.PartitionID{}:
+	case e.Outcome == protocol.MergedAway:
+		k.merged[e.Partition] = true
+	case e.Outcome == protocol.Lost && !k.merged[e.Partition]:
+		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
+	case e.Outcome != protocol.Lost:
+		known := k.w.now() + 2*time.Duration(k.w.spec.Scenario.longestTrip()) + k.settings.Collect
+		k.endings = append(k.endings, ending{e.Partition, e.Members, known})
 	}
 }
 
@@ -293,6 +402,7 @@ func (w *world) settle() error {
 	}
 	w.sink, w.violations.sink, w.frozen = nowhere{}, nowhere{}, true
 	w.clear()
+	k.failed = false
 	for h := range k.open {
 		k.open[h] = !cluster.Of(w.hosts[h].demand, w.sim.MemoryUsed(sim.HostID(h))).Within(w.hosts[h].usable)
 	}
@@ -301,6 +411,12 @@ func (w *world) settle() error {
 	}
 	if h := slices.Index(k.open, true); h >= 0 {
 		k.breach("answered", []int{h}, "%v after all faults it is overloaded, and no partition has said that this is unsolvable", longestAnswer)
+	}
+	if err := w.runUntil(longestAnswer, func() bool { return !k.knowsBetter() }); err != nil {
+		return err
+	}
+	if h := k.overloaded(); h >= 0 && k.knowsBetter() {
+		k.breach("L2", []int{h}, "%v after each overload was answered it is overloaded, and the solver has a plan for all nodes", longestAnswer)
 	}
 	w.silent = true
 	if err := w.runUntil(longestQuiet, k.quiet); err != nil {
@@ -315,6 +431,37 @@ func (w *world) settle() error {
 	k.everywhere()
 	return w.sim.Run(w.sim.Now())
 }
+
+// overloaded returns the first host whose VMs ask for more than they may, or -1.
+func (k *checker) overloaded() int {
+	return slices.IndexFunc(k.w.hosts, func(h hostState) bool { return h.demand > h.usable.CPU() })
+}
+
+// knowsBetter reports whether a node is overloaded, and the solver has a plan for
+// all nodes, with half of its budget. It is asked once a minute. If migrations
+// fail, a plan is of no use.
+func (k *checker) knowsBetter() bool {
+	now := k.w.now()
+	if len(k.w.hosts) > mostAtOnce || k.failed || k.overloaded() < 0 {
+		return false
+	}
+	if now < k.next {
+		return true
+	}
+	k.next = now + time.Minute
+	var reports []protocol.Report
+	for h := range k.w.hosts {
+		reports = append(reports, protocol.Report{Node: cluster.NodeID(h), Local: k.w.local(sim.HostID(h))})
+	}
+	d := strategy.Decide(protocol.Solve{Reports: reports}, k.w.spec.Scenario.Settings.Solver.Budget/2)
+	if !d.Found {
+		k.next = 0
+	}
+	return d.Found
+}
+
+// mostAtOnce is the most hosts about which the solver is asked at once.
+const mostAtOnce = 60
 
 // runUntil goes on until done, and for so long at most.
 func (w *world) runUntil(most time.Duration, done func() bool) error {

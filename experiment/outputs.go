@@ -23,6 +23,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 				w.deliver(int(out.To), protocol.Received{Message: out.Message}, at)
 			}
 		case protocol.Solve:
+			if w.checker != nil {
+				w.checker.asks(node, out)
+			}
 			w.solve(node, out)
 		case protocol.Migrate:
 			if out.Kind == plan.Run || out.Kind == plan.Resume {
@@ -39,6 +42,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 		case protocol.Answered:
 			w.answered(node, out)
 		case protocol.Applying:
+			if w.checker != nil {
+				w.checker.applies(node)
+			}
 			p := w.procedure(out.Partition)
 			p.applied, p.plan, p.active = now, out, true
 		case protocol.Ended:

@@ -149,6 +149,9 @@ func (d dice) faults(s *Scenario) {
 	f.Until = s.Duration * Duration(d.between(5, 10)) / 10
 	f.Crashes.What = []string{crashOfHost, crashOfAgent}[d.IntN(2)]
 	f.Crashes.Down = d.seconds(0.5, 60)
+	if d.chance(0.3) {
+		f.Crashes.Down = d.seconds(0.002, 0.5) // while messages are on their way
+	}
 	f.Crashes.Spread = f.Crashes.Down / 2
 	if d.chance(0.7) {
 		f.Crashes.Rate = d.percent(1, 60)
