@@ -300,6 +300,9 @@ func (a *Agent) hear(g wire.Gossip) {
 	if a.node.spiral == nil {
 		return // the other has been set up otherwise
 	}
+	if !g.Received.IsZero() {
+		g.Waited += time.Since(g.Received)
+	}
 	s := Step{Heard: &g}
 	a.take(&s)
 	a.gossip(s.Packets, g.Waited)

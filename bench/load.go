@@ -73,6 +73,7 @@ type LoadRun struct {
 
 func (r *LoadRun) furnish() error {
 	star := sim.NewStar()
+	r.sim.Grow(r.Hosts, 2*r.Hosts, r.VMs())
 	for range r.Hosts {
 		h, err := r.sim.AddHost(sim.HostSpec{Cores: loadCores, Speeds: []sim.Speed{sim.Giga}})
 		if err != nil {

@@ -140,7 +140,7 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 	}
 	w := &world{
 		operator: o, spec: spec, monitor: s.Settings.monitor(), sink: sink,
-		hosts: make([]hostState, len(nodes)), vms: p.vms, changes: p.workload.Changes,
+		hosts: make([]hostState, len(nodes)), vms: p.vms,
 		partitions: map[protocol.PartitionID]*procedure{}, moving: map[sim.VMID]*trace.Migration{}, geography: newGeography(s),
 	}
 	set := s.Settings.sim()
@@ -162,6 +162,7 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 		return nil, err
 	}
 	w.violations = newViolations(capacity, func(h int) string { return nodes[h].Name }, sink)
+	w.changes = newForesight(w, p.workload.Changes)
 	w.decide = strategy.Decide
 	if decide, ok := services[spec.Strategy]; ok {
 		w.decide = decide
@@ -179,6 +180,8 @@ func newWorld(spec Spec, sink trace.Sink) (*world, error) {
 // Work is counted in millicore-seconds.
 func (w *world) furnish(nodes []cluster.Node, p population) error {
 	s := &w.spec.Scenario
+	w.sim.Grow(len(nodes), 2*len(nodes), len(p.vms))
+	w.asked = make([]cluster.Millicores, 0, len(p.vms))
 	for _, n := range nodes {
 		all := cluster.Millicores(s.Hosts.Cores) * cluster.Core
 		h, err := w.sim.AddHost(sim.HostSpec{
@@ -431,6 +434,9 @@ func (w *world) step(node int, in protocol.Input) {
 	now := w.now()
 	if node < len(w.hosts) && w.hosts[node].stale {
 		w.hosts[node].stale = false
+		if w.checker != nil {
+			w.checker.told(node)
+		}
 		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
 	}
 	w.do(node, m.Step(now, in))

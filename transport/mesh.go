@@ -211,7 +211,7 @@ func (m *Mesh) overhear(from cluster.NodeID, g wire.Gossip) {
 		m.network.refuse(from, err)
 		return
 	}
-	g.From = from
+	g.From, g.Received = from, time.Now()
 	select {
 	case m.heard <- g:
 	default:

@@ -15,6 +15,9 @@ type Gossip struct {
 	// Waited is how long this, and the packet that it answers, have waited for
 	// connections to open and queues to empty. It is no part of the round trip.
 	Waited time.Duration `json:"waited_ns,omitempty"`
+	// Received is when it came, by the clock of this process. What it waits for
+	// from then on is no part of the round trip either.
+	Received time.Time `json:"-"`
 }
 
 // Limits of gossip.
