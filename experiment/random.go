@@ -121,7 +121,7 @@ func (d dice) settings(s *Scenario) {
 	p.Lease = 80*trip + d.seconds(1, 10) // an event gives a sign of life each 64 hops
 	p.Renew = p.Lease / Duration(d.between(2, 6))
 	p.Collect = 3*trip + d.seconds(0.2, 2)
-	p.SolveLimit, p.ActionLimit = d.seconds(3, 20), d.seconds(10, 120) // no solver takes 3 s
+	p.SolveLimit, p.ActionLimit = d.seconds(60, 120), d.seconds(10, 120) // no solver takes a minute
 	p.BackoffMin = d.seconds(0.5, 4)
 	p.BackoffMax = p.BackoffMin * Duration(d.between(1, 20))
 	p.Concurrent, p.Minimum, p.Growth, p.Consolidation = d.between(1, 3), d.between(1, 6), d.between(1, 3), d.between(2, 12)
@@ -141,7 +141,7 @@ func (d dice) settings(s *Scenario) {
 	}
 	o := &s.Settings.Overlay
 	o.View, o.Spiral, o.Gossip = d.between(5, 32), d.between(2, 16), d.seconds(2, 10)
-	s.Settings.Solver = SolverSettings{Budget: d.between(100, 3000), Step: Duration(d.spread(1, 100)) * Duration(time.Microsecond), Fixed: d.seconds(0.001, 1)}
+	s.Settings.Solver = SolverSettings{Budget: d.between(100, 3000), Step: Duration(d.spread(1, 20)) * Duration(time.Microsecond), Fixed: d.seconds(0.001, 1)}
 	names := []string{"stop", "give-up", "post-copy", "keep-on", "auto-converge"}
 	s.Settings.Migration.Remedy = names[d.IntN(len(names))]
 	s.Settings.Migration.TimeLimit = d.seconds(20, 60)
