@@ -470,11 +470,17 @@ func (k *checker) knowsBetter() bool {
 // mostAtOnce is the most hosts about which the solver is asked at once.
 const mostAtOnce = 60
 
-// runUntil goes on until done, and for so long at most.
+// runUntil goes on until done, and for so long at most, not counting the time
+// while VMs migrate: a link that many share may take long. Twenty times as long is
+// too long in any case.
 func (w *world) runUntil(most time.Duration, done func() bool) error {
-	for end := w.now() + most; w.now() < end && !done(); {
+	last := w.now() + 20*most
+	for end := w.now() + most; w.now() < min(end, last) && !done(); {
 		if err := w.sim.Run(sim.Of(w.now() + time.Second)); err != nil {
 			return err
+		}
+		if len(w.checker.flights) > 0 {
+			end += time.Second
 		}
 	}
 	return nil
