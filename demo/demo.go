@@ -172,8 +172,8 @@ func Run(ctx context.Context, s Settings) (Summary, error) {
 	seen, blind := context.WithCancel(work)
 	shown := d.show(seen)
 	if s.Spiral {
-		d.books.say(Event{Kind: "measuring", Text: fmt.Sprintf("for %v the agents find out how far they are from each other", warmUp)})
-		sleep(ctx, warmUp)
+		d.books.say(Event{Kind: "measuring", Text: fmt.Sprintf("for %v the agents find out how far they are from each other", s.warmUp())})
+		sleep(ctx, s.warmUp())
 	}
 	d.books.begin()
 	d.act(ctx)

@@ -53,16 +53,24 @@ func (s Settings) spread(hosts []cluster.NodeID) int {
 	return len(seen)
 }
 
-// spiral returns the settings of the agents' overlay; nil for a ring. Agents
-// measure more often than they would have to, so that there is less to wait for.
+// gossip is how often agents measure a round trip: more often than they would have
+// to, so that there is less to wait for, and yet not so often that the handshakes
+// of so many, all on one machine, are in the way of what they measure.
+func (s Settings) gossip() time.Duration {
+	return time.Second * time.Duration(max(s.Agents, 16)) / 16
+}
+
+// spiral returns the settings of the agents' overlay; nil for a ring.
 func (s Settings) spiral() *overlay.SpiralSettings {
 	if !s.Spiral {
 		return nil
 	}
 	set := overlay.SpiralDefaults()
-	set.Gossip = time.Second
+	set.Gossip = s.gossip()
 	return &set
 }
 
 // warmUp is how long agents take to find out how far they are from each other.
-const warmUp = overlay.FirstRounds*time.Second/10 + time.Second
+func (s Settings) warmUp() time.Duration {
+	return (overlay.FirstRounds*s.gossip()/10 + time.Second).Round(100 * time.Millisecond)
+}

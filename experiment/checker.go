@@ -77,6 +77,7 @@ type ending struct {
 type flight struct {
 	source, target int
 	order          protocol.Migrate
+	told           bool // the target's node has heard of it
 }
 
 // nobody stands for no host, in checker.place.
@@ -187,7 +188,7 @@ func (k *checker) applies(leader int) {
 
 // began takes the beginning of a migration, migrated its end.
 func (k *checker) began(source int, m protocol.Migrate) {
-	k.flights = append(k.flights, flight{source, int(m.Target), m})
+	k.flights = append(k.flights, flight{source: source, target: int(m.Target), order: m})
 	if m.Kind != plan.Migrate {
 		k.place[m.VM] = int32(m.Target)
 		k.hosted[m.Target]++
@@ -286,7 +287,7 @@ func (k *checker) stepped(host int) {
 			coming += k.w.vms[f.order.VM].Demand.Memory()
 		}
 	}
-	promised := n.Promised().Memory()
+	promised := n.Promised().Memory() - k.untold(host)
 	if used, has := k.w.sim.MemoryUsed(sim.HostID(host)), k.w.hosts[host].capacity.Memory(); used+promised > has {
 		k.breach("I4", []int{host}, "%v of memory are used and %v promised, of %v", used, promised, has)
 	}
@@ -317,6 +318,26 @@ func (k *checker) released() {
 // flying reports whether a host takes part in migrations.
 func (k *checker) flying(host int) bool {
 	return slices.ContainsFunc(k.flights, func(f flight) bool { return f.source == host || f.target == host })
+}
+
+// told notes that a node has heard of all that is on its host.
+func (k *checker) told(host int) {
+	for i := range k.flights {
+		if f := &k.flights[i]; f.target == host {
+			f.told = true
+		}
+	}
+}
+
+// untold returns the memory of VMs that a node has just asked to be started on its
+// own host: they hold it already, and the node hears of that before anything else.
+func (k *checker) untold(host int) (sum cluster.Bytes) {
+	for _, f := range k.flights {
+		if f.order.Kind != plan.Migrate && f.target == host && !f.told {
+			sum += k.w.vms[f.order.VM].Demand.Memory()
+		}
+	}
+	return sum
 }
 
 // ended takes the end of a procedure.

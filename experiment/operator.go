@@ -200,6 +200,9 @@ func (w *world) drains(id sim.HostID) bool {
 // asks returns the kinds of events that hold on a host for an operator's sake.
 func (w *world) asks(id sim.HostID) (kinds protocol.Kinds) {
 	o := &w.operator
+	if len(o.tasks) == 0 {
+		return 0
+	}
 	if w.drains(id) && len(w.sim.Hosted(id)) > 0 {
 		kinds |= protocol.Of(protocol.Drain)
 	}
@@ -233,6 +236,9 @@ func (w *world) raise(id sim.HostID) {
 // describe adds to what a hypervisor says what is asked of its host.
 func (w *world) describe(id sim.HostID, l *protocol.Local) {
 	o := &w.operator
+	if len(o.tasks) == 0 {
+		return
+	}
 	l.Draining = w.drains(id)
 	for _, vm := range o.waiting[id] {
 		l.Waiting = append(l.Waiting, w.present(vm))

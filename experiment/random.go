@@ -31,6 +31,9 @@ func Random(seed uint64) Spec {
 	if !d.chance(0.25) {
 		d.faults(&s)
 	}
+	if d.chance(0.4) {
+		d.requests(&s)
+	}
 	return Spec{Scenario: s, Strategy: s.Strategies[0], Seed: seed, Check: true}
 }
 
@@ -182,6 +185,51 @@ func (d dice) faults(s *Scenario) {
 		}
 		f.Cuts = append(f.Cuts, c)
 		at += c.Lasts + d.seconds(0.1, 60)
+	}
+}
+
+// requests draws what operators ask for: drains and their ends, VMs to place, to
+// suspend and to resume, rules.
+func (d dice) requests(s *Scenario) {
+	vms := func() []string {
+		first := d.IntN(s.VMs.Count - 3)
+		return []string{vmName(first), vmName(first + 1), vmName(first + 2)}
+	}
+	hosts := func() []string { return []string{hostName(d.IntN(s.Hosts.Count))} }
+	drained, slept := map[string]bool{}, map[string]bool{}
+	for i := range d.between(1, 5) {
+		r := Request{At: s.Duration * Duration(i+1) / 8}
+		switch d.IntN(4) {
+		case 0:
+			if r.Drain = hosts(); drained[r.Drain[0]] {
+				r.Drain, r.Undrain = nil, r.Drain
+			}
+			drained[append(r.Drain, r.Undrain...)[0]] = len(r.Drain) > 0
+		case 1:
+			r.Place = Arrival{Name: fmt.Sprintf("job%d", i), Class: s.VMs.Classes[0].Name, Count: d.between(1, 5), Load: Percent(d.between(10, 100))}
+		case 2:
+			v := vms()
+			r.Rule = NewRule{Name: fmt.Sprintf("rule%d", i)}
+			switch d.IntN(3) {
+			case 0:
+				r.Rule.Spread = v
+			case 1:
+				r.Rule.Ban, r.Rule.Nodes = v, hosts()
+			default:
+				r.Rule.Fence, r.Rule.Nodes = v, append(hosts(), hostName(0), hostName(s.Hosts.Count-1))
+			}
+		default:
+			v := vms()
+			if slices.ContainsFunc(v, func(name string) bool { return slept[name] }) {
+				continue
+			}
+			for _, name := range v {
+				slept[name] = true
+			}
+			r.Suspend = v
+			s.Requests = append(s.Requests, Request{At: r.At + s.Duration/4, Resume: v})
+		}
+		s.Requests = append(s.Requests, r)
 	}
 }
 

@@ -426,6 +426,7 @@ func TestAnyRequests(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Default()
 		s.Hosts.Count, s.VMs.Count, s.Duration = 8, 40, Duration(2*time.Minute)
+		s.Hosts.Memory = cluster.Bytes(rapid.SampledFrom([]int{6, 7, 32}).Draw(t, "memory")) * cluster.GiB
 		s.Workload.Law, s.Workload.Start, s.Workload.Period = "gaussian", "mean", Duration(time.Minute)
 		s.Strategies = []string{rapid.SampledFrom(obedient).Draw(t, "strategy")}
 		if s.Strategies[0] != "centralized" {

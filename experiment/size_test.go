@@ -28,7 +28,7 @@ func onWire(m protocol.Message) (int, error) {
 // partitions merge, and there are messages of most kinds.
 func TestMessagesAreAsLongAsThoseOfAgents(t *testing.T) {
 	s := Default()
-	s.Hosts.Count, s.VMs.Count, s.Duration = 48, 480, s.Duration/6
+	s.Hosts.Count, s.VMs.Count, s.Duration = 48, 480, s.Duration/12
 	s.Workload.Law, s.Workload.Mean, s.Workload.Start = "gaussian", 69, "mean"
 	for _, overlay := range []string{"dvms", "dvms-spiral"} {
 		w, err := newWorld(Spec{Scenario: s, Strategy: overlay, Seed: 1}, nowhere{})
@@ -52,7 +52,7 @@ func TestMessagesAreAsLongAsThoseOfAgents(t *testing.T) {
 			}}
 		}
 		w.start()
-		if err := w.sim.Run(300); err != nil {
+		if err := w.sim.Run(150); err != nil {
 			t.Fatal(err)
 		}
 		if math.Abs(float64(sum-real)) > 0.01*float64(real) {

@@ -434,6 +434,9 @@ func (w *world) step(node int, in protocol.Input) {
 	now := w.now()
 	if node < len(w.hosts) && w.hosts[node].stale {
 		w.hosts[node].stale = false
+		if w.checker != nil {
+			w.checker.told(node)
+		}
 		w.do(node, m.Step(now, protocol.Observed{Local: w.local(sim.HostID(node))}))
 	}
 	w.do(node, m.Step(now, in))

@@ -117,7 +117,9 @@ func (s *Simulation) Run(until Seconds) error {
 		s.events++
 		h.Handle(at, arg)
 		if s.settings.Check {
-			s.check(fmt.Sprintf("event %d, of %T %d", s.events, h, arg))
+			if err := s.checkTouched(); err != nil { // the text costs more than the check
+				s.Fail(fmt.Errorf("after event %d, of %T %d: %w", s.events, h, arg, err))
+			}
 		}
 	}
 	return s.err
