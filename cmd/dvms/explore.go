@@ -232,7 +232,7 @@ func (f *exploreFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return badInput{err}
 	}
-	began := time.Now()
+	began, before := time.Now(), s.Progress()
 	end := f.look(c, s)
 	took := time.Since(began)
 	if s.Violation == nil { // or the file would be of a search that has passed it
@@ -240,7 +240,7 @@ func (f *exploreFlags) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	if err := f.print(c, w, s, end, took); err != nil {
+	if err := f.print(c, w, s, end, took, before); err != nil {
 		return err
 	}
 	p := s.Progress()
@@ -276,11 +276,14 @@ func (f *exploreFlags) look(c *cobra.Command, s *explorer.Search) exploreEnd {
 		case c.Context().Err() != nil:
 			return exploreInterrupted
 		}
-		rate := float64(p.States-p.Frontier-before.States+before.Frontier) / time.Since(began).Seconds()
+		rate := float64(looked(p)-looked(before)) / time.Since(began).Seconds()
 		wait.say(fmt.Sprintf("%d states, depth %d, frontier %d, %.0f states/s", p.States, p.Depth, p.Frontier, rate))
 	}
 	return exploreBudget
 }
+
+// looked returns how many states were looked at so far.
+func looked(p explorer.Progress) int { return p.States - p.Frontier }
 
 // exploreJSON is the output of --json.
 type exploreJSON struct {
@@ -298,7 +301,9 @@ type violationJSON struct {
 	Script string `json:"script"`
 }
 
-func (f *exploreFlags) print(c *cobra.Command, w *explorer.World, s *explorer.Search, end exploreEnd, took time.Duration) error {
+// print prints the result. took and before, how far the search was when it was
+// taken up, say how fast it went.
+func (f *exploreFlags) print(c *cobra.Command, w *explorer.World, s *explorer.Search, end exploreEnd, took time.Duration, before explorer.Progress) error {
 	p := s.Progress()
 	if f.json {
 		result := exploreJSON{World: w, End: end, Seconds: took.Seconds(), Progress: p, Version: version()}
@@ -324,7 +329,7 @@ ends      %d, from which all was tried without a further fault
 nodes     %d different states of one
 time      %.1f s, %.0f states/s
 `, plural(len(w.Demands), "node"), happenings(w.Bounds), verdict, p.States, p.Frontier, p.Depth, p.Steps, p.Ends, p.Nodes,
-		took.Seconds(), float64(p.States-p.Frontier)/max(took.Seconds(), 1e-3))
+		took.Seconds(), float64(looked(p)-looked(before))/max(took.Seconds(), 1e-3))
 	return err
 }
 
