@@ -20,8 +20,8 @@ func member(t *testing.T) *protocol.Node {
 	}})
 	n.Step(0, received(1, 1, protocol.Event{Leader: 1, Members: []cluster.NodeID{1}}))
 	n.Step(0, received(4, 3, protocol.Lead{Members: []cluster.NodeID{1, 2, 4}}))
-	if id, booked := n.Booked(); !booked || id != theirs || n.Epoch() != 3 || n.Leader() != 4 {
-		t.Fatalf("booked %v by %v at epoch %d, led by %d", booked, id, n.Epoch(), n.Leader())
+	if id, booked := n.Booked(); !booked || id != theirs || n.Epoch() != 3*protocol.Change || n.Leader() != 4 {
+		t.Fatalf("booked %v by %v at epoch %v, led by %d", booked, id, n.Epoch(), n.Leader())
 	}
 	return n
 }
@@ -29,8 +29,8 @@ func member(t *testing.T) *protocol.Node {
 var theirs = protocol.PartitionID{Initiator: 1, Sequence: 1}
 
 // received is a message about the partition of member.
-func received(from cluster.NodeID, epoch protocol.Epoch, body protocol.Body) protocol.Received {
-	return protocol.Received{Message: protocol.Message{From: from, Partition: theirs, Epoch: epoch, Body: body}}
+func received(from cluster.NodeID, changes protocol.Epoch, body protocol.Body) protocol.Received {
+	return protocol.Received{Message: protocol.Message{From: from, Partition: theirs, Epoch: changes * protocol.Change, Body: body}}
 }
 
 // sent returns the bodies of the messages among outputs.
@@ -136,7 +136,7 @@ func TestALateLeaderIsRefused(t *testing.T) {
 	for name, in := range map[string]protocol.Received{
 		"an older epoch":                   received(3, 2, protocol.Lead{Members: []cluster.NodeID{1, 2, 3}}),
 		"its epoch, but another leader":    received(3, 3, protocol.Lead{Members: []cluster.NodeID{1, 2, 3}}),
-		"a partition that it did not join": {Message: protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 3, Sequence: 1}, Epoch: 9, Body: protocol.Lead{}}},
+		"a partition that it did not join": {Message: protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 3, Sequence: 1}, Epoch: 9 * protocol.Change, Body: protocol.Lead{}}},
 	} {
 		n := member(t)
 		if bodies := sent(n.Step(time.Millisecond, in)); len(bodies) != 1 || bodies[0] != (protocol.Refuse{}) || n.Leader() != 4 {
