@@ -33,8 +33,7 @@ func (b *Breach) Error() string {
 //   - I1, exclusive: the migrations under way at a node are of one partition, the
 //     one that holds it. Without faults a partition moreover holds all of the nodes
 //     about which its leader asks the solver, and still does when it carries the plan
-//     out; all are released when it ends; and none is given up for lost, unless a
-//     merge has come too late.
+//     out; all are released when it ends; and none that can grow is given up for lost.
 //   - I2, fenced: a migration starts only if one partition holds both ends at one
 //     epoch, and neither end is free before it has ended.
 //   - I3, conserved: a VM is on one host, the one where it started or the one to
@@ -57,7 +56,7 @@ type checker struct {
 	place    []int32 // by VM: its host
 	hosted   []int   // by host: how many VMs have it as their place
 	flights  []flight
-	merged   map[protocol.PartitionID]bool // that were given away in a merge
+	round    map[protocol.PartitionID]bool // whose event has gone round
 	endings  []ending                      // in the order in which they are to be known
 	over     []bool                        // by host: the last look found it overloaded
 	attended []time.Duration               // by host: when an overload was first seen, or a partition last held it
@@ -87,7 +86,7 @@ func newChecker(w *world, hosts []int32) *checker {
 	k := &checker{
 		w: w, settings: w.spec.Scenario.Settings.protocol(), place: slices.Clone(hosts),
 		hosted: make([]int, len(w.hosts)), over: make([]bool, len(w.hosts)), attended: make([]time.Duration, len(w.hosts)),
-		open: make([]bool, len(w.hosts)), merged: map[protocol.PartitionID]bool{},
+		open: make([]bool, len(w.hosts)), round: map[protocol.PartitionID]bool{},
 	}
 	for vm, h := range k.place {
 		if vm < w.spec.Scenario.VMs.Count {
@@ -239,8 +238,10 @@ func (k *checker) hostChanged(host int) {
 	}
 	want := k.hosted[host]
 	for _, f := range k.flights {
-		if f.target == host && k.place[f.order.VM] == int32(host) && k.w.sim.State(sim.VMID(f.order.VM)) == sim.VMOff {
-			want-- // switched over, and dead with its source; it is about to start again
+		vm := sim.VMID(f.order.VM)
+		dead := k.w.sim.State(vm) == sim.VMOff || f.order.Kind == plan.Resume && k.w.sim.State(vm) == sim.VMSaved
+		if f.target == host && k.place[vm] == int32(host) && dead {
+			want-- // it died with the host from which its memory came; it is about to start again, or to stay asleep
 		}
 	}
 	if !k.w.sim.IsOn(sim.HostID(host)) {
@@ -352,15 +353,21 @@ func (k *checker) ended(e protocol.Ended) {
 	}
 }
 
-// finished holds, without faults, that nothing is given up for lost.
+// noted takes a step of a procedure.
+func (k *checker) noted(n protocol.Noted) {
+	if n.Note == protocol.CameRound {
+		k.round[n.Partition] = true
+	}
+}
+
+// finished holds, without faults, that nothing is given up for lost. Partitions
+// that can't grow may be: see the known limits of merging in docs/protocol.md.
 func (k *checker) finished(e protocol.Ended) {
 	switch {
 	case k.w.weather != nil || e.Partition == protocol.PartitionID{}:
-	case e.Outcome == protocol.MergedAway:
-		k.merged[e.Partition] = true
-	case e.Outcome == protocol.Lost && !k.merged[e.Partition]:
+	case e.Outcome == protocol.Lost && !k.round[e.Partition]:
 		k.breach("I1", []int{int(e.Partition.Initiator)}, "%v is given up for lost, and nothing went wrong", e.Partition)
-	case e.Outcome != protocol.Lost:
+	case e.Outcome != protocol.Lost && e.Outcome != protocol.MergedAway:
 		known := k.w.now() + 2*time.Duration(k.w.spec.Scenario.longestTrip()) + k.settings.Collect
 		k.endings = append(k.endings, ending{e.Partition, e.Members, known})
 	}
@@ -442,7 +449,7 @@ func (k *checker) overloaded() int {
 // fail, a plan is of no use.
 func (k *checker) knowsBetter() bool {
 	now := k.w.now()
-	if len(k.w.hosts) > mostAtOnce || k.failed || k.overloaded() < 0 {
+	if len(k.w.hosts) > mostAtOnce || len(k.w.spec.Scenario.Requests) > 0 || k.failed || k.overloaded() < 0 {
 		return false
 	}
 	if now < k.next {

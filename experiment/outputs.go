@@ -39,6 +39,9 @@ func (w *world) do(node int, outputs []protocol.Output) {
 			w.operator.raise(node, out.Kind, now)
 		case protocol.Noted:
 			w.noted(now, out)
+			if w.checker != nil {
+				w.checker.noted(out)
+			}
 		case protocol.Answered:
 			w.answered(node, out)
 		case protocol.Applying:

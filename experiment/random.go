@@ -121,7 +121,7 @@ func (d dice) settings(s *Scenario) {
 	p.Lease = 80*trip + d.seconds(1, 10) // an event gives a sign of life each 64 hops
 	p.Renew = p.Lease / Duration(d.between(2, 6))
 	p.Collect = 3*trip + d.seconds(0.2, 2)
-	p.SolveLimit, p.ActionLimit = d.seconds(1, 20), d.seconds(10, 120)
+	p.SolveLimit, p.ActionLimit = d.seconds(3, 20), d.seconds(10, 120) // no solver takes 3 s
 	p.BackoffMin = d.seconds(0.5, 4)
 	p.BackoffMax = p.BackoffMin * Duration(d.between(1, 20))
 	p.Concurrent, p.Minimum, p.Growth, p.Consolidation = d.between(1, 3), d.between(1, 6), d.between(1, 3), d.between(2, 12)
