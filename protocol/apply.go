@@ -73,7 +73,7 @@ func (n *Node) dispatch(now time.Duration) {
 // actionDone takes the end of an action, at the leader.
 func (n *Node) actionDone(now time.Duration, m Message, d Done) {
 	b := &n.booking
-	if !n.leads(m, applying) || !b.runner.IsRunning(d.Action) {
+	if !n.leads(m, applying) || !b.runner.IsRunning(d.Action) || b.runner.Plan().Actions[d.Action].Source != m.From {
 		return
 	}
 	if d.OK {
