@@ -187,9 +187,7 @@ func TestALateWordOfTheLeaderChangesNothing(t *testing.T) {
 	}
 }
 
-// An action has ended when its source says so, and nobody else: what a member says
-// of the plan of before, when its leader crashed and leads again, names actions by
-// the same numbers.
+// An action has ended when its source says so, and nobody else.
 func TestAnActionEndsByTheWordOfItsSource(t *testing.T) {
 	n := protocol.New(2, protocol.Defaults(), overlay.NewRing([]cluster.NodeID{1, 2, 3}), 1)
 	vm := cluster.VM{ID: 10, VCPUs: 1, Demand: cluster.Of(2*cluster.Core, cluster.GiB)}
@@ -197,7 +195,7 @@ func TestAnActionEndsByTheWordOfItsSource(t *testing.T) {
 	n.Step(0, received(1, 2, protocol.Event{Leader: 3, Members: []cluster.NodeID{1, 3}, Kinds: protocol.Of(protocol.Overload)}))
 	n.Step(0, received(1, 3, protocol.Report{Node: 1, Local: local, Holds: protocol.Of(protocol.Overload)}))
 	n.Step(0, received(3, 3, protocol.Report{Node: 3}))
-	n.Step(0, protocol.Solved{Partition: theirs, Epoch: 3, Found: true, Plan: plan.Plan{Actions: []plan.Action{{VM: 10, Source: 1, Target: 3}}}})
+	n.Step(0, protocol.Solved{Partition: theirs, Epoch: 3 * protocol.Change, Found: true, Plan: plan.Plan{Actions: []plan.Action{{VM: 10, Source: 1, Target: 3}}}})
 	done := protocol.Done{Action: 0, OK: true}
 	if out := n.Step(0, received(3, 3, done)); len(out) != 0 || !n.Leads() {
 		t.Errorf("the end of an action, told by its target: %+v", out)

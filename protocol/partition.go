@@ -368,11 +368,6 @@ func (n *Node) led(now time.Duration, m Message, l Lead) {
 		return
 	}
 	if b.id == m.Partition && b.epoch == m.Epoch { // doubled, or it gave itself away in a merge
-		if len(b.orders) > 0 {
-			// Or the leader has crashed, and leads again by an event that came twice:
-			// what this node says of its orders would be taken for the new ones.
-			return
-		}
 		n.extendLease(now)
 		n.send(m.From, *n.report())
 		return
