@@ -450,7 +450,7 @@ func TestLogsReplay(t *testing.T) {
 			t.Errorf("a log that was cut: %+v, %v", replayed, err)
 		}
 		var diverged *agent.DivergedError
-		forged := strings.Replace(text, `"Epoch":1`, `"Epoch":7`, 1)
+		forged := strings.Replace(text, `"Epoch":"1"`, `"Epoch":"7"`, 1)
 		if _, err := agent.Replay(strings.NewReader(forged), nil); !errors.As(err, &diverged) {
 			t.Errorf("a log with another output: %v", err)
 		}

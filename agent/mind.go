@@ -40,7 +40,7 @@ func newMind(s Settings) *mind {
 	}
 	m.join(s.ID)
 	m.Node = protocol.New(s.ID, s.Protocol, way, s.Seed)
-	m.NumberFrom(s.Starts << startBits)
+	m.Restarted(uint16(max(s.Starts, 1) - 1))
 	return m
 }
 

@@ -17,16 +17,12 @@ func PartitionName(id protocol.PartitionID) string {
 	if id == (protocol.PartitionID{}) {
 		return ""
 	}
-	node, number := NodeName(id.Initiator), id.Sequence&(1<<startBits-1)+1
-	if starts := id.Sequence >> startBits; starts > 1 {
-		return fmt.Sprintf("%s-%d.%d", node, starts, number)
+	node := NodeName(id.Initiator)
+	if life := id.Life(); life > 0 {
+		return fmt.Sprintf("%s-%d.%d", node, life+1, id.Number())
 	}
-	return fmt.Sprintf("%s.%d", node, number)
+	return fmt.Sprintf("%s.%d", node, id.Number())
 }
-
-// startBits is how many bits of a procedure's number count within one start of
-// the agent.
-const startBits = 16
 
 // Status is what an agent's node is doing.
 type Status struct {

@@ -143,7 +143,7 @@ func (k *checker) migrates(source int, m protocol.Migrate) {
 	default:
 		other, held := to.Booked()
 		if !held || other != id || to.Epoch() != from.Epoch() {
-			k.breach("I2", ends, "%s migrates for %v, which holds its source at epoch %d; the target is held by %v at epoch %d (%v)",
+			k.breach("I2", ends, "%s migrates for %v, which holds its source at epoch %v; the target is held by %v at epoch %v (%v)",
 				k.name(m.VM), id, from.Epoch(), other, to.Epoch(), held)
 		}
 		if !to.Expects(m.VM) {
@@ -163,7 +163,7 @@ func (k *checker) held(leader int, members []cluster.NodeID) {
 	for _, m := range members {
 		other := k.node(int(m))
 		if its, booked := other.Booked(); !booked || its != id || other.Epoch() != n.Epoch() {
-			k.breach("I1", []int{leader, int(m)}, "%v acts on %s at epoch %d, which is held by %v at epoch %d (%v)",
+			k.breach("I1", []int{leader, int(m)}, "%v acts on %s at epoch %v, which is held by %v at epoch %v (%v)",
 				id, hostName(int(m)), n.Epoch(), its, other.Epoch(), booked)
 		}
 	}

@@ -23,7 +23,16 @@ const (
 
 // sizeOf returns about how many bytes a message takes.
 func sizeOf(m protocol.Message) int {
-	return headSize + digits(m.From) + idSize(m.Partition) + digits(m.Epoch) + bodySize(m.Body)
+	return headSize + digits(m.From) + idSize(m.Partition) + epochSize(m.Epoch) + bodySize(m.Body)
+}
+
+// epochSize is the length of an epoch, and its quotes.
+func epochSize(e protocol.Epoch) int {
+	n := len(`""`) + digits(e/protocol.Change)
+	if life := e % protocol.Change; life > 0 {
+		n += len(`.`) + digits(life)
+	}
+	return n
 }
 
 // bodySize returns the length of a body, without its braces, and of its name.
@@ -34,7 +43,7 @@ func bodySize(body protocol.Body) int {
 			digits(b.Leader) + listSize(b.Members) + digits(b.Target) + digits(b.Round) + digits(b.From) + tallySize(b.Tally) + (len(b.Path)+2)/3*4
 	case protocol.Lead:
 		return len(`lead"Members":[],"Kinds":1,,"Absorbed":{"Initiator":,"Sequence":},"AbsorbedEpoch":`) +
-			listSize(b.Members) + tallySize(b.Tally) + idSize(b.Absorbed) + digits(b.AbsorbedEpoch)
+			listSize(b.Members) + tallySize(b.Tally) + idSize(b.Absorbed) + epochSize(b.AbsorbedEpoch)
 	case protocol.Report:
 		return len(`report`) + reportSize(b)
 	case protocol.Refuse:
@@ -50,7 +59,7 @@ func bodySize(body protocol.Body) int {
 	case protocol.Release:
 		return len(`release"Outcome":0,"Busy":false,"Lacking":[,,0,0],"Reasons":""`) + resourcesSize(b.Lacking) + len(b.Reasons)
 	case protocol.Merge:
-		return len(`merge"Into":{"Initiator":,"Sequence":},"IntoEpoch":,"Members":[]`) + idSize(b.Into) + digits(b.IntoEpoch) + listSize(b.Members)
+		return len(`merge"Into":{"Initiator":,"Sequence":},"IntoEpoch":,"Members":[]`) + idSize(b.Into) + epochSize(b.IntoEpoch) + listSize(b.Members)
 	case protocol.Merged:
 		return len(`merged"Into":{"Initiator":,"Sequence":},"OK":true,"Members":[],"Kinds":1,`) + idSize(b.Into) + listSize(b.Members) + tallySize(b.Tally)
 	case protocol.Order:

@@ -96,11 +96,11 @@ func TestRareMessagesAreAsLongAsThoseOfAgents(t *testing.T) {
 		protocol.Ask{VM: 5, Action: 11},
 		protocol.Returned{Busy: true},
 		protocol.Report{Node: 7, Local: local},
-		protocol.Merge{Into: protocol.PartitionID{Initiator: 77, Sequence: 5}, IntoEpoch: 4, Members: []cluster.NodeID{1, 20}},
+		protocol.Merge{Into: protocol.PartitionID{Initiator: 77, Sequence: 5}, IntoEpoch: 4 * protocol.Change, Members: []cluster.NodeID{1, 20}},
 		protocol.Merged{Into: protocol.PartitionID{Initiator: 77, Sequence: 5}, OK: true, Members: []cluster.NodeID{1, 20}},
 		protocol.Stuck{Leader: 3, Members: []cluster.NodeID{1, 2, 3}},
 	} {
-		m := protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 12, Sequence: 2}, Epoch: 10, Body: body}
+		m := protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 12, Sequence: 2}, Epoch: 10 * protocol.Change, Body: body}
 		want, err := onWire(m)
 		if got := sizeOf(m); err != nil || math.Abs(float64(got-want)) > 0.05*float64(want) {
 			t.Errorf("%T is taken to have %d bytes, and has %d (%v)", body, got, want, err)

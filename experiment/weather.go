@@ -266,7 +266,7 @@ func (w *world) startAgent(host int) {
 		seed := w.spec.Seed ^ uint64(o.lives)<<32
 		w.restartGossip(host, seed)
 		n := protocol.New(cluster.NodeID(host), w.spec.Scenario.Settings.protocol(), w.gossip.overlays[host], seed)
-		n.NumberFrom(o.lives<<16 + 1)
+		n.Restarted(uint16(o.lives))
 		w.machines[host] = n
 	}
 	if w.checker != nil {

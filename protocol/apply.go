@@ -73,7 +73,7 @@ func (n *Node) dispatch(now time.Duration) {
 // actionDone takes the end of an action, at the leader.
 func (n *Node) actionDone(now time.Duration, m Message, d Done) {
 	b := &n.booking
-	if !n.leads(m, applying) || !b.runner.IsRunning(d.Action) {
+	if !n.leads(m, applying) || !b.runner.IsRunning(d.Action) || b.runner.Plan().Actions[d.Action].Source != m.From {
 		return
 	}
 	if d.OK {
@@ -118,10 +118,7 @@ func (n *Node) ordered(now time.Duration, m Message, o Order) {
 func (n *Node) admit(now time.Duration, m Message, a Admit) {
 	memory := n.usage.Plus(n.Promised()).Plus(a.Demand).Memory()
 	promised := slices.ContainsFunc(n.arrivals, func(p arrival) bool { return p.isFor(a.VM, m) })
-	// A leader that has no plan under way was there before, and has come back
-	// by the event that had made it leader: the order is from then.
-	planned := n.booking.phase == member || n.booking.phase == applying
-	fits := n.holds(m) && planned && !n.local.Draining && memory <= n.local.Capacity.Memory()
+	fits := n.holds(m) && !n.local.Draining && memory <= n.local.Capacity.Memory()
 	if fits && !promised {
 		n.arrivals = append(slices.Clone(n.arrivals), arrival{
 			vm: a.VM, demand: a.Demand, source: m.From, partition: m.Partition, epoch: m.Epoch,

@@ -72,7 +72,7 @@ func TestEncodeTellsEveryField(t *testing.T) {
 
 func TestEncodeTellsEveryFieldOfMessages(t *testing.T) {
 	for _, body := range bodies {
-		m := Message{From: 1, Partition: PartitionID{2, 3}, Epoch: 4}
+		m := Message{From: 1, Partition: PartitionID{2, 3}, Epoch: 4 * Change}
 		v := reflect.New(reflect.TypeOf(body)).Elem()
 		fill(v, "")
 		eachLeaf(t, v, "", func() []byte {

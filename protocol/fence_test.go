@@ -6,6 +6,7 @@ import (
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/overlay"
+	"github.com/dvms-project/dvms/plan"
 	"github.com/dvms-project/dvms/protocol"
 )
 
@@ -20,8 +21,8 @@ func member(t *testing.T) *protocol.Node {
 	}})
 	n.Step(0, received(1, 1, protocol.Event{Leader: 1, Members: []cluster.NodeID{1}}))
 	n.Step(0, received(4, 3, protocol.Lead{Members: []cluster.NodeID{1, 2, 4}}))
-	if id, booked := n.Booked(); !booked || id != theirs || n.Epoch() != 3 || n.Leader() != 4 {
-		t.Fatalf("booked %v by %v at epoch %d, led by %d", booked, id, n.Epoch(), n.Leader())
+	if id, booked := n.Booked(); !booked || id != theirs || n.Epoch() != 3*protocol.Change || n.Leader() != 4 {
+		t.Fatalf("booked %v by %v at epoch %v, led by %d", booked, id, n.Epoch(), n.Leader())
 	}
 	return n
 }
@@ -29,8 +30,8 @@ func member(t *testing.T) *protocol.Node {
 var theirs = protocol.PartitionID{Initiator: 1, Sequence: 1}
 
 // received is a message about the partition of member.
-func received(from cluster.NodeID, epoch protocol.Epoch, body protocol.Body) protocol.Received {
-	return protocol.Received{Message: protocol.Message{From: from, Partition: theirs, Epoch: epoch, Body: body}}
+func received(from cluster.NodeID, changes protocol.Epoch, body protocol.Body) protocol.Received {
+	return protocol.Received{Message: protocol.Message{From: from, Partition: theirs, Epoch: changes * protocol.Change, Body: body}}
 }
 
 // sent returns the bodies of the messages among outputs.
@@ -136,7 +137,7 @@ func TestALateLeaderIsRefused(t *testing.T) {
 	for name, in := range map[string]protocol.Received{
 		"an older epoch":                   received(3, 2, protocol.Lead{Members: []cluster.NodeID{1, 2, 3}}),
 		"its epoch, but another leader":    received(3, 3, protocol.Lead{Members: []cluster.NodeID{1, 2, 3}}),
-		"a partition that it did not join": {Message: protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 3, Sequence: 1}, Epoch: 9, Body: protocol.Lead{}}},
+		"a partition that it did not join": {Message: protocol.Message{From: 3, Partition: protocol.PartitionID{Initiator: 3, Sequence: 1}, Epoch: 9 * protocol.Change, Body: protocol.Lead{}}},
 	} {
 		n := member(t)
 		if bodies := sent(n.Step(time.Millisecond, in)); len(bodies) != 1 || bodies[0] != (protocol.Refuse{}) || n.Leader() != 4 {
@@ -183,5 +184,23 @@ func TestALateWordOfTheLeaderChangesNothing(t *testing.T) {
 	n.Step(lease, protocol.TimerFired{Timer: protocol.LeaseTimer})
 	if _, booked := n.Booked(); !booked {
 		t.Error("a renewal of its epoch does not")
+	}
+}
+
+// An action has ended when its source says so, and nobody else.
+func TestAnActionEndsByTheWordOfItsSource(t *testing.T) {
+	n := protocol.New(2, protocol.Defaults(), overlay.NewRing([]cluster.NodeID{1, 2, 3}), 1)
+	vm := cluster.VM{ID: 10, VCPUs: 1, Demand: cluster.Of(2*cluster.Core, cluster.GiB)}
+	local := protocol.Local{Capacity: cluster.Of(cluster.Core, 4*cluster.GiB), VMs: []cluster.VM{vm}}
+	n.Step(0, received(1, 2, protocol.Event{Leader: 3, Members: []cluster.NodeID{1, 3}, Kinds: protocol.Of(protocol.Overload)}))
+	n.Step(0, received(1, 3, protocol.Report{Node: 1, Local: local, Holds: protocol.Of(protocol.Overload)}))
+	n.Step(0, received(3, 3, protocol.Report{Node: 3}))
+	n.Step(0, protocol.Solved{Partition: theirs, Epoch: 3 * protocol.Change, Found: true, Plan: plan.Plan{Actions: []plan.Action{{VM: 10, Source: 1, Target: 3}}}})
+	done := protocol.Done{Action: 0, OK: true}
+	if out := n.Step(0, received(3, 3, done)); len(out) != 0 || !n.Leads() {
+		t.Errorf("the end of an action, told by its target: %+v", out)
+	}
+	if n.Step(0, received(1, 3, done)); n.Leads() {
+		t.Error("told by its source: the procedure goes on")
 	}
 }

@@ -93,9 +93,9 @@ func TestAMigrationWithoutNewsIsGivenUp(t *testing.T) {
 			}
 		}
 	}
-	receive := func(epoch protocol.Epoch, body protocol.Body) {
+	receive := func(changes protocol.Epoch, body protocol.Body) {
 		step(0, protocol.Received{Message: protocol.Message{
-			From: source, Partition: protocol.PartitionID{Initiator: source, Sequence: 1}, Epoch: epoch, Body: body,
+			From: source, Partition: protocol.PartitionID{Initiator: source, Sequence: 1}, Epoch: changes * protocol.Change, Body: body,
 		}})
 	}
 	demand := cluster.Of(cluster.Core, cluster.GiB)
@@ -103,7 +103,7 @@ func TestAMigrationWithoutNewsIsGivenUp(t *testing.T) {
 	receive(1, protocol.Event{Leader: source, Members: []cluster.NodeID{source}, Kinds: protocol.Of(protocol.Overload)})
 	receive(2, protocol.Report{Node: source, Holds: protocol.Of(protocol.Overload)})
 	step(0, protocol.Solved{
-		Partition: protocol.PartitionID{Initiator: source, Sequence: 1}, Epoch: 2, Found: true,
+		Partition: protocol.PartitionID{Initiator: source, Sequence: 1}, Epoch: 2 * protocol.Change, Found: true,
 		Plan: plan.Plan{Actions: []plan.Action{{VM: 7, Source: source, Target: target}}},
 	})
 	receive(2, protocol.Admit{VM: 7, Demand: demand})

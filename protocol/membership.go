@@ -9,11 +9,16 @@ import (
 	"github.com/dvms-project/dvms/plan"
 )
 
-// NumberFrom makes the node number its procedures from first on. A node that
-// returns after a crash remembers nothing, and must yet not use a number again:
-// its driver counts how often it has started, and leaves each start a range of
-// numbers, as in NumberFrom(starts << 16).
-func (n *Node) NumberFrom(first uint32) { n.sequence = max(n.sequence, first-1) }
+// Restarted tells a fresh node how often it had been started before, up to 65,535
+// times. A node that returns after a crash remembers nothing, and must yet not use
+// the number of a procedure or an epoch again: its driver counts.
+func (n *Node) Restarted(times uint16) { n.sequence = uint32(times) << lifeBits }
+
+// life is how often this node had been started before.
+func (n *Node) life() uint16 { return uint16(n.sequence >> lifeBits) }
+
+// advance raises the epoch of the partition that this node leads.
+func (n *Node) advance() { n.booking.epoch = n.booking.epoch.next(n.life()) }
 
 // knownDead reports whether the driver has said that a node is gone.
 func (n *Node) knownDead(id cluster.NodeID) bool {
@@ -109,7 +114,7 @@ func (n *Node) leaveOut(now time.Duration, id cluster.NodeID) {
 	n.note(LeftOut, id)
 	b.members = without(b.members, id)
 	b.target = min(b.target, max(len(b.members), n.settings.Minimum))
-	b.epoch++
+	n.advance()
 	b.held = Message{}
 	n.unset(RenewTimer)
 	if wasMerging {

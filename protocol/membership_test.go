@@ -28,7 +28,7 @@ func TestTheDeadCountOnce(t *testing.T) {
 				t.Errorf("%d nodes are live, want 4", live)
 			}
 			event := func(round int) []Output {
-				m := Message{From: 3, Partition: PartitionID{2, 1}, Epoch: 1, Body: Event{Leader: 2, Members: []cluster.NodeID{2}, Round: round}}
+				m := Message{From: 3, Partition: PartitionID{2, 1}, Epoch: Change, Body: Event{Leader: 2, Members: []cluster.NodeID{2}, Round: round}}
 				return n.Step(0, Received{m})
 			}
 			if out := event(2*4 + slack + 1); len(out) != 0 {

@@ -36,7 +36,7 @@ func (n *Node) askedToMerge(now time.Duration, m Message, ask Merge) {
 	n.remember()
 	n.booking = booking{
 		id:      ask.Into,
-		epoch:   max(ask.IntoEpoch, b.epoch) + 1,
+		epoch:   max(ask.IntoEpoch, b.epoch).next(0), // the other leader's is this one or, with its life, a later one
 		leader:  m.From,
 		members: with(ask.Members, b.members...),
 		kinds:   b.kinds,
@@ -54,7 +54,7 @@ func (n *Node) merged(now time.Duration, m Message, answer Merged) {
 	case expected && answer.OK:
 		b.members = with(b.members, answer.Members...)
 		b.kinds |= answer.Kinds
-		b.epoch = max(b.epoch, m.Epoch) + 1
+		b.epoch = max(b.epoch, m.Epoch).next(n.life())
 		b.tally.Merges += 1 + answer.Tally.Merges
 		b.tally.Solves += answer.Tally.Solves
 		b.tally.Hops += answer.Tally.Hops
@@ -66,7 +66,7 @@ func (n *Node) merged(now time.Duration, m Message, answer Merged) {
 	case answer.OK:
 		// Too late: this node no longer waits for it. The other leader has
 		// joined a partition that does not know it; its own members' leases end.
-		n.sendAbout(m.From, answer.Into, ^Epoch(0), Release{Outcome: Lost})
+		n.sendAbout(m.From, answer.Into, never, Release{Outcome: Lost})
 	}
 }
 

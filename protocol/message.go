@@ -3,6 +3,8 @@ package protocol
 import (
 	"cmp"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/dvms-project/dvms/cluster"
 	"github.com/dvms-project/dvms/overlay"
@@ -10,11 +12,19 @@ import (
 )
 
 // PartitionID identifies a procedure and the partition that it reserves: the
-// node where its event arose, and a number that this node never uses again.
+// node where its event arose, and a number that this node never uses again. Above
+// the number proper it has the node's life, as Epoch has.
 type PartitionID struct {
 	Initiator cluster.NodeID
 	Sequence  uint32
 }
+
+// Life returns how often the initiator had been started before the one in which it
+// began the procedure.
+func (p PartitionID) Life() uint32 { return p.Sequence >> lifeBits }
+
+// Number returns which of the initiator's procedures this is, from 1 on in each life.
+func (p PartitionID) Number() uint32 { return p.Sequence & (1<<lifeBits - 1) }
 
 // String prints the name of the event, as in e1.2: the second of node 1.
 func (p PartitionID) String() string { return fmt.Sprintf("e%d.%d", p.Initiator, p.Sequence) }
@@ -25,7 +35,59 @@ func (p PartitionID) Compare(o PartitionID) int {
 }
 
 // Epoch counts the changes of members and leader of a partition. It never falls.
-type Epoch uint32
+//
+// In its lowest bits it has the life of the node that made the last change, which
+// is how often that node had been started before. A node that crashes, returns and
+// joins again, by an event that came twice, leads at a later epoch than it did before
+// the crash: what others still say about that time can't be taken for news.
+type Epoch uint64
+
+// lifeBits is how many bits of an epoch, and of a procedure's number above its own,
+// say how often a node had been started before.
+const lifeBits = 16
+
+// next returns the epoch that a node in the given life goes on to.
+func (e Epoch) next(life uint16) Epoch { return (e/Change+1)*Change + Epoch(life) }
+
+// Change is by how much an epoch rises with one change of members or leader, at
+// a node that has been started once.
+const Change Epoch = 1 << lifeBits
+
+// never is later than all epochs.
+const never = ^Epoch(0)
+
+// String prints the number of changes, and the life if it is not the first, as in
+// 3 or 3.1.
+func (e Epoch) String() string {
+	changes := strconv.FormatUint(uint64(e/Change), 10)
+	if life := uint16(e); life > 0 {
+		return changes + "." + strconv.FormatUint(uint64(life), 10)
+	}
+	return changes
+}
+
+// ParseEpoch reads what String prints.
+func ParseEpoch(s string) (Epoch, error) {
+	changes, life, later := strings.Cut(s, ".")
+	c, err := strconv.ParseUint(changes, 10, 64-lifeBits)
+	l := uint64(0)
+	if err == nil && later {
+		l, err = strconv.ParseUint(life, 10, lifeBits)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%.30q is not an epoch, as in 3 or 3.1", s)
+	}
+	return Epoch(c)*Change + Epoch(l), nil
+}
+
+// MarshalText writes what String prints.
+func (e Epoch) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads what String prints.
+func (e *Epoch) UnmarshalText(text []byte) (err error) {
+	*e, err = ParseEpoch(string(text))
+	return err
+}
 
 // State says whether a partition can grow.
 type State uint8

@@ -86,7 +86,7 @@ func (n *Node) raise(now time.Duration, k Kind) {
 	n.booked = true
 	n.booking = booking{
 		id:      PartitionID{n.id, n.sequence},
-		epoch:   1,
+		epoch:   Epoch(0).next(n.life()),
 		leader:  n.id,
 		members: []cluster.NodeID{n.id},
 		kinds:   Of(k),
@@ -234,7 +234,7 @@ func (n *Node) join(now time.Duration, m Message, e Event) {
 	n.booked = true
 	n.booking = booking{
 		id:      m.Partition,
-		epoch:   m.Epoch + 1,
+		epoch:   m.Epoch.next(n.life()),
 		leader:  n.id,
 		members: append(without(e.Members, n.id), n.id),
 		kinds:   e.Kinds,
@@ -307,7 +307,7 @@ func (n *Node) cannotGrow(now time.Duration) {
 	case b.phase != waiting:
 	case !b.tried && len(b.members) > 1:
 		b.small = true
-		b.epoch++
+		n.advance()
 		n.lead(now, PartitionID{}, 0)
 	case b.kinds == Of(Underload): // not worth another round
 		n.end(now, Unsolvable)
@@ -453,7 +453,7 @@ func (n *Node) collected(now time.Duration) {
 	case len(present) < len(b.members):
 		b.members = present
 		b.target = min(b.target, max(len(b.members), n.settings.Minimum))
-		b.epoch++
+		n.advance()
 		n.lead(now, PartitionID{}, 0)
 	case !b.stillHolds():
 		n.end(now, Vanished)

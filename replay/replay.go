@@ -292,7 +292,7 @@ func (w *world) follow(l *replayed, now lead) {
 		return
 	}
 	if other, rival := w.leads[now]; rival && other != l.result.Node {
-		w.rivals = append(w.rivals, fmt.Sprintf("%s and %s lead %s at the same time, both at epoch %d",
+		w.rivals = append(w.rivals, fmt.Sprintf("%s and %s lead %s at the same time, both at epoch %v",
 			agent.NodeName(other), agent.NodeName(l.result.Node), agent.PartitionName(now.partition), now.epoch))
 	}
 	w.leads[now] = l.result.Node

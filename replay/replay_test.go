@@ -176,7 +176,7 @@ func TestWhatLogsSayTogether(t *testing.T) {
 	}
 	t.Run("a message that nobody sent", func(t *testing.T) {
 		forged := slices.Clone(texts)
-		settled := `{"at_ns":11000000000,"in":{"kind":"received","body":"settled","message":{"From":2,"Partition":{"Initiator":2,"Sequence":9},"Epoch":1,"Body":{"VM":99}}}}`
+		settled := `{"at_ns":11000000000,"in":{"kind":"received","body":"settled","message":{"From":2,"Partition":{"Initiator":2,"Sequence":9},"Epoch":"1","Body":{"VM":99}}}}`
 		forged[0] = insert(forged[0], 11*time.Second, settled)
 		r := run(forged...)
 		if r.Same() || len(r.Findings) != 1 || !strings.HasPrefix(r.Findings[0], "n1 received a message from n2 at 11.000 s that was not sent: protocol.Settled") {
@@ -213,7 +213,7 @@ func TestWhatLogsSayTogether(t *testing.T) {
 	})
 	t.Run("other decisions", func(t *testing.T) {
 		other := slices.Clone(texts)
-		other[0] = strings.Replace(other[0], `"Epoch":1`, `"Epoch":7`, 1)
+		other[0] = strings.Replace(other[0], `"Epoch":"1"`, `"Epoch":"7"`, 1)
 		r := run(other...)
 		if r.Same() || r.Agents[0].Diverged == nil || r.Agents[1].Diverged != nil || len(r.Findings) > 0 {
 			t.Errorf("%+v", r)
@@ -259,7 +259,7 @@ func letIn(t *testing.T, texts []string) (target cluster.NodeID, at time.Duratio
 func TestTwoLeaders(t *testing.T) {
 	w := &world{leads: map[lead]cluster.NodeID{}, nodes: map[cluster.NodeID]*replayed{}}
 	one, two := &replayed{result: Agent{Node: 1}}, &replayed{result: Agent{Node: 2}}
-	p := lead{protocol.PartitionID{Initiator: 1, Sequence: 1 << 16}, 3}
+	p := lead{protocol.PartitionID{Initiator: 1, Sequence: 1}, 3 * protocol.Change}
 	w.follow(one, p)
 	w.follow(one, lead{})
 	w.follow(two, p)

@@ -91,7 +91,7 @@ func TestNodeTakesAnyMessage(t *testing.T) {
 				m.Body = body.Interface()
 				if id, booked := w.node.Booked(); booked && rapid.Bool().Draw(t, "about its partition") {
 					m.Partition = id
-					m.Epoch = w.node.Epoch() + protocol.Epoch(rapid.IntRange(0, 1).Draw(t, "more"))
+					m.Epoch = w.node.Epoch() + protocol.Change*protocol.Epoch(rapid.IntRange(0, 1).Draw(t, "more"))
 					if members := w.node.Members(); len(members) > 0 {
 						m.From = rapid.SampledFrom(members).Draw(t, "member")
 					}

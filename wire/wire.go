@@ -3,7 +3,7 @@
 //
 // A value of one of several types is an object that names the type beside it:
 //
-//	{"kind":"lead","message":{"From":3,"Partition":{…},"Epoch":2,"Body":{"Members":[1,2,3],…}}}
+//	{"kind":"lead","message":{"From":3,"Partition":{…},"Epoch":"2","Body":{"Members":[1,2,3],…}}}
 //
 // The fields are those of the types in package protocol, by name. One that a
 // reader does not know is passed over and one that is missing is zero, so that

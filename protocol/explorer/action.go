@@ -276,7 +276,7 @@ func (c *catalogue) give(s *state, at int, input uint32) error {
 				return fmt.Errorf("node %d gives up a partition for lost, and nothing went wrong", at+1)
 			}
 		case begins:
-			if starts := e.number >> rangeBits; starts != uint32(s.starts[at]) {
+			if id := (protocol.PartitionID{Sequence: e.number}); id.Life() != uint32(s.starts[at]) {
 				return fmt.Errorf("node %d uses the number %d, which may have been used before it returned", at+1, e.number)
 			}
 		}

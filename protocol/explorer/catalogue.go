@@ -130,10 +130,6 @@ func newCatalogue(w *World) *catalogue {
 	}
 }
 
-// rangeBits is how many numbers for its procedures a node has between two starts,
-// as a power of two.
-const rangeBits = 16
-
 // fresh returns the number of a node that has just started, after so many
 // starts before.
 func (c *catalogue) fresh(at int, starts uint8) uint32 {
@@ -142,7 +138,7 @@ func (c *catalogue) fresh(at int, starts uint8) uint32 {
 	if !ok {
 		c.made = append(c.made, making{makesNode, key})
 		n := protocol.New(cluster.NodeID(at+1), c.world.Settings(), c.ring, 1)
-		n.NumberFrom(uint32(starts)<<rangeBits + 1)
+		n.Restarted(uint16(starts))
 		number = c.number(at, n)
 		c.freshNumber[key] = number
 	}

@@ -178,7 +178,7 @@ func (s *Search) describe() string {
 			continue
 		}
 		if e := c.nodes[n]; e.booked {
-			fmt.Fprintf(&b, "%v %v epoch=%d leader=%d", e.partition, e.node.State(), e.epoch, e.node.Leader())
+			fmt.Fprintf(&b, "%v %v epoch=%v leader=%d", e.partition, e.node.State(), e.epoch, e.node.Leader())
 		} else {
 			b.WriteString("free")
 		}

@@ -70,7 +70,7 @@ func (b *scriptWriter) action(s *state, a action) {
 		b.command("deliver %s copy", b.selector(a.number))
 	case answer:
 		o := c.solves[a.number]
-		b.command("solve node=%d partition=%v epoch=%d", o.at+1, o.ask.Partition, o.ask.Epoch)
+		b.command("solve node=%d partition=%v epoch=%v", o.at+1, o.ask.Partition, o.ask.Epoch)
 	case finish:
 		b.command("migrate vm=v%d", c.moves[a.number>>1].vm+1)
 	case fail:

@@ -26,7 +26,7 @@ func (w *World) Selector(i int) string {
 			nth++
 		}
 	}
-	s := fmt.Sprintf("from=%d to=%d type=%s partition=%v epoch=%d", e.message.From, e.to, messageName(e.message), e.message.Partition, e.message.Epoch)
+	s := fmt.Sprintf("from=%d to=%d type=%s partition=%v epoch=%v", e.message.From, e.to, messageName(e.message), e.message.Partition, e.message.Epoch)
 	if nth > 1 {
 		s += fmt.Sprintf(" nth=%d", nth)
 	}

@@ -20,7 +20,7 @@ func (w *World) describe(out protocol.Output) string {
 		for _, r := range out.Reports {
 			nodes = append(nodes, r.Node)
 		}
-		return fmt.Sprintf("solve %v epoch=%d nodes=%v", out.Partition, out.Epoch, nodes)
+		return fmt.Sprintf("solve %v epoch=%v nodes=%v", out.Partition, out.Epoch, nodes)
 	case protocol.Migrate:
 		return fmt.Sprintf("%v %s to %d for %v", out.Kind, vmName(out.VM), out.Target, out.Partition)
 	case protocol.Began:
@@ -53,7 +53,7 @@ func (w *World) describe(out protocol.Output) string {
 }
 
 func (w *World) describeMessage(to cluster.NodeID, m protocol.Message) string {
-	head := fmt.Sprintf("%d->%d %s %v epoch=%d", m.From, to, messageName(m), m.Partition, m.Epoch)
+	head := fmt.Sprintf("%d->%d %s %v epoch=%v", m.From, to, messageName(m), m.Partition, m.Epoch)
 	switch b := m.Body.(type) {
 	case protocol.Event:
 		return fmt.Sprintf("%s %v members=%v", head, b.State, b.Members)

@@ -319,11 +319,9 @@ func (w *World) sendCommand(d *command) error {
 	if _, err := fmt.Sscanf(argument(d, "partition"), "e%d.%d", &m.Partition.Initiator, &m.Partition.Sequence); err != nil {
 		return fmt.Errorf("partition: %w", err)
 	}
-	epoch, err := strconv.ParseUint(argument(d, "epoch"), 10, 32)
-	if err != nil {
+	if m.Epoch, err = protocol.ParseEpoch(argument(d, "epoch")); err != nil {
 		return err
 	}
-	m.Epoch = protocol.Epoch(epoch)
 	name := argument(d, "order") + argument(d, "admit")
 	vm, err := strconv.Atoi(strings.TrimPrefix(name, "v"))
 	if err != nil || vm < 1 || vm > len(w.vms) {
@@ -381,7 +379,7 @@ func (w *World) state() {
 			continue
 		}
 		if p, booked := h.node.Booked(); booked {
-			fmt.Fprintf(&w.log, "%v %v epoch=%d leader=%d", p, h.node.State(), h.node.Epoch(), h.node.Leader())
+			fmt.Fprintf(&w.log, "%v %v epoch=%v leader=%d", p, h.node.State(), h.node.Epoch(), h.node.Leader())
 		} else {
 			w.log.WriteString("free")
 		}

@@ -109,7 +109,7 @@ func (w *World) spawn(id cluster.NodeID) {
 	}
 	h := w.hosts[id]
 	h.node = protocol.New(id, w.settings, w.ring, 1)
-	h.node.NumberFrom(h.starts<<16 + 1)
+	h.node.Restarted(uint16(h.starts))
 }
 
 // Node returns a node, or nil if there is none with that number.
