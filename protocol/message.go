@@ -57,8 +57,11 @@ const Change Epoch = 1 << lifeBits
 const never = ^Epoch(0)
 
 // String prints the number of changes, and the life if it is not the first, as in
-// 3 or 3.1.
+// 3 or 3.1; and never for the epoch after all others.
 func (e Epoch) String() string {
+	if e == never {
+		return "never"
+	}
 	changes := strconv.FormatUint(uint64(e/Change), 10)
 	if life := uint16(e); life > 0 {
 		return changes + "." + strconv.FormatUint(uint64(life), 10)
@@ -68,6 +71,9 @@ func (e Epoch) String() string {
 
 // ParseEpoch reads what String prints.
 func ParseEpoch(s string) (Epoch, error) {
+	if s == never.String() {
+		return never, nil
+	}
 	changes, life, later := strings.Cut(s, ".")
 	c, err := strconv.ParseUint(changes, 10, 64-lifeBits)
 	l := uint64(0)
