@@ -204,9 +204,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 }
 
+// longestMigration is how long an agent that leaves waits for a migration.
+const longestMigration = 5 * time.Minute
+
 // patience is how long an agent that leaves waits to be free.
 func (a *Agent) patience() time.Duration {
-	return a.settings.Protocol.Lease + a.settings.Protocol.Collect + a.settings.Protocol.ActionLimit
+	return a.settings.Protocol.Lease + a.settings.Protocol.Collect + longestMigration
 }
 
 // close ends the log, and says how the agent has ended.

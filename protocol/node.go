@@ -46,7 +46,7 @@ func Defaults() Settings {
 		Renew:         time.Second,
 		Collect:       time.Second,
 		SolveLimit:    time.Minute,
-		ActionLimit:   5 * time.Minute,
+		ActionLimit:   30 * time.Second,
 		BackoffMin:    2 * time.Second,
 		BackoffMax:    time.Minute,
 		Concurrent:    2,
@@ -261,6 +261,21 @@ func (n *Node) backOff(now time.Duration, kinds Kinds, busy bool) {
 		}
 		jitter := time.Duration(rand.New(&n.random).Int64N(int64(w.last)/2 + 1))
 		w.until = now + w.last - jitter
+	}
+}
+
+// tryAgain lets the node raise events of these kinds again at once when a plan was
+// given up; but if the plan before was given up as well, it waits as after events
+// that have no solution. What a hypervisor has refused twice it may always refuse.
+func (n *Node) tryAgain(now time.Duration, kinds Kinds) {
+	for k := range numKinds {
+		switch w := &n.waits[k]; {
+		case !kinds.Has(k):
+		case w.last == 0:
+			w.last = n.settings.BackoffMin / 2
+		default:
+			n.backOff(now, Of(k), false)
+		}
 	}
 }
 

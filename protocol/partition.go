@@ -575,7 +575,9 @@ func (n *Node) leave(now time.Duration, r Release) {
 			n.emit(Ended{Partition: b.id, Outcome: Lost, Members: b.members, Kinds: b.kinds, Tally: b.tally})
 		}
 		n.backOff(now, n.unserved(), true)
-	case Aborted, MergedAway:
+	case Aborted:
+		n.tryAgain(now, n.unserved())
+	case MergedAway:
 	}
 	if n.pending != 0 {
 		n.emit(Answered{Partition: b.id, Kinds: n.pending, Outcome: r.Outcome, Reasons: r.Reasons})
