@@ -41,17 +41,7 @@ func (s *Stories) petitions() []petition {
 // Requests returns what is known of the requests: they themselves, the answers and
 // the starts of VMs.
 func (s *Stories) Requests() []trace.Record {
-	var all []trace.Record
-	for _, r := range s.requests {
-		all = append(all, r)
-	}
-	for _, r := range s.answers {
-		all = append(all, r)
-	}
-	for _, r := range s.starts {
-		all = append(all, r)
-	}
-	return all
+	return with(with(with(nil, s.requests), s.answers), s.starts)
 }
 
 // WriteRequests tells a person what was asked for, what was answered, and when

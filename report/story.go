@@ -36,19 +36,16 @@ type Story struct {
 // Records returns what the story is made of, the partition first.
 func (s *Story) Records() []trace.Record {
 	all := []trace.Record{s.Partition}
-	for _, r := range s.Steps {
-		all = append(all, r)
-	}
-	for _, r := range s.Solves {
-		all = append(all, r)
-	}
-	for _, r := range s.Reconfiguration {
-		all = append(all, r)
-	}
-	for _, r := range s.Migrations {
-		all = append(all, r)
-	}
-	for _, r := range s.Starts {
+	all = with(all, s.Steps)
+	all = with(all, s.Solves)
+	all = with(all, s.Reconfiguration)
+	all = with(all, s.Migrations)
+	return with(all, s.Starts)
+}
+
+// with appends records of one type to those of any.
+func with[R trace.Record](all []trace.Record, more []R) []trace.Record {
+	for _, r := range more {
 		all = append(all, r)
 	}
 	return all
