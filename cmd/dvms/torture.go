@@ -74,6 +74,9 @@ it early, and 2 if the command line can't be used.`,
   dvms torture --seeds 1..100 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if f.workers < 1 {
+				return badInput{errors.New("--workers: at least 1 is needed")}
+			}
 			return f.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
@@ -136,7 +139,7 @@ func (f tortureFlags) ordeals(ctx context.Context) func(yield func(ordeal) bool)
 		next.Store(f.seeds.first)
 		results := make(chan ordeal)
 		var workers sync.WaitGroup
-		for range max(f.workers, 1) {
+		for range f.workers {
 			workers.Go(func() {
 				for ctx.Err() == nil {
 					seed := next.Add(1) - 1
