@@ -45,7 +45,10 @@ func (s *Spiral) Tick(now time.Duration) (packets []Packet, next time.Duration) 
 		next = now + s.settings.Gossip/10
 	}
 	s.rounds++
-	s.near = slices.DeleteFunc(s.near, s.gone)
+	if slices.ContainsFunc(s.near, s.gone) {
+		s.near = slices.DeleteFunc(s.near, s.gone)
+		s.edge = edge{}
+	}
 	to, known := s.neighbour()
 	far := !known || s.rounds%2 == 0
 	if far {
@@ -140,15 +143,13 @@ func (s *Spiral) measured(roundTrip time.Duration, peer vivaldi.Coordinate, from
 		distance += time.Duration(float64(s.settings.Volume) / float64(bandwidth) * float64(time.Second))
 	}
 	s.place = s.place.Moved(peer, distance, rand.New(&s.random))
+	s.edge = edge{}
 }
 
 // link makes a node a long link, in place of the oldest one.
 func (s *Spiral) link(e entry) {
-	in := func(known []entry) bool {
-		return slices.ContainsFunc(known, func(k entry) bool { return k.node == e.node })
-	}
 	switch {
-	case s.settings.Far == 0 || in(s.near) || in(s.far):
+	case s.settings.Far == 0 || position(s.near, e.node) >= 0 || position(s.far, e.node) >= 0:
 	case len(s.far) < s.settings.Far:
 		s.far = append(s.far, e)
 	default:
@@ -158,9 +159,23 @@ func (s *Spiral) link(e entry) {
 }
 
 // closestTo returns the nodes of the view that are closest to another node, to
-// tell it of.
+// tell it of; of two that are equally close the one with the lower ID comes first.
 func (s *Spiral) closestTo(node cluster.NodeID, at vivaldi.Point) []entry {
-	all := slices.DeleteFunc(slices.Concat(s.near, s.far), func(e entry) bool { return e.node == node || s.gone(e) })
-	sortByDistance(all, at)
-	return all[:min(len(all), s.settings.Sample)]
+	most := s.settings.Sample
+	closest := make([]entry, 0, most+1)
+	distances := make([]float64, 0, most+1)
+	for _, known := range [][]entry{s.near, s.far} {
+		for _, e := range known {
+			d := at.Distance(e.at)
+			i := len(closest)
+			for i > 0 && (d < distances[i-1] || d == distances[i-1] && e.node < closest[i-1].node) {
+				i--
+			}
+			if i < most && e.node != node && !s.gone(e) {
+				closest = slices.Insert(closest[:min(len(closest), most-1)], i, e)
+				distances = slices.Insert(distances[:min(len(distances), most-1)], i, d)
+			}
+		}
+	}
+	return closest
 }

@@ -91,6 +91,7 @@ type Spiral struct {
 	near   []entry // the closest known; at most View - Far
 	far    []entry // long links; at most Far
 	oldest int     // of far, the next to be replaced
+	edge   edge    // of near, or the zero value if something has moved
 
 	rounds  uint64 // measurements begun
 	pending probe
@@ -256,30 +257,52 @@ func (s *Spiral) note(e entry) {
 		return
 	}
 	for _, known := range [][]entry{s.near, s.far} {
-		if i := slices.IndexFunc(known, func(k entry) bool { return k.node == e.node }); i >= 0 {
+		if i := position(known, e.node); i >= 0 {
 			if known[i].heard < e.heard {
 				known[i] = e
+				s.edge = edge{}
 			}
 			return
 		}
 	}
 	if len(s.near) < s.settings.View-s.settings.Far {
 		s.near = append(s.near, e)
+		s.edge = edge{}
 		return
 	}
-	if i, distance := s.farthest(); s.place.Point().Distance(e.at) < distance {
-		s.near[i] = e
+	if f := s.farthest(); s.place.Point().Distance(e.at) < f.distance {
+		s.near[f.position] = e
+		s.edge = edge{}
 	}
 }
 
-// farthest returns the position of the node of near that is farthest away, and
-// its distance. Those that are gone leave near with the next Tick.
-func (s *Spiral) farthest() (position int, distance float64) {
-	here := s.place.Point()
-	for i, e := range s.near {
-		if d := here.Distance(e.at); d > distance {
-			position, distance = i, d
+// position returns where a node is among entries, or -1.
+func position(entries []entry, node cluster.NodeID) int {
+	for i := range entries {
+		if entries[i].node == node {
+			return i
 		}
 	}
-	return position, distance
+	return -1
+}
+
+// edge is the node of near that is farthest away: where it is among them, and how
+// far. It is kept until something moves, as most that a node hears of is farther.
+type edge struct {
+	position int
+	distance float64
+}
+
+// farthest returns the edge of near. Those that are gone leave near with the next
+// Tick.
+func (s *Spiral) farthest() edge {
+	if s.edge == (edge{}) {
+		here := s.place.Point()
+		for i := range s.near {
+			if d := here.Distance(s.near[i].at); d > s.edge.distance {
+				s.edge = edge{i, d}
+			}
+		}
+	}
+	return s.edge
 }
