@@ -93,6 +93,9 @@ func (f *fleet) startAll(ctx context.Context) error {
 func (f *fleet) failure() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.failed) > 1 {
+		return fmt.Errorf("%w (and %d more)", f.failed[0], len(f.failed)-1)
+	}
 	return errors.Join(f.failed...)
 }
 

@@ -10,8 +10,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/dvms-project/dvms/cluster"
@@ -169,6 +172,14 @@ func apply(ctx context.Context, address string, settings *tls.Config, token stri
 		return nil, err
 	}
 	answer, err := ask(ctx, address, settings, request{Token: token, Request: signed})
+	for wait := firstWait; isBroken(err); wait *= 2 {
+		select {
+		case <-time.After(wait + mathrand.N(wait)):
+			answer, err = ask(ctx, address, settings, request{Token: token, Request: signed})
+		case <-ctx.Done():
+			return nil, fmt.Errorf("join: authority at %s: %w", address, err)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("join: authority at %s: %w", address, err)
 	}
@@ -179,6 +190,17 @@ func apply(ctx context.Context, address string, settings *tls.Config, token stri
 	identity.Revoked = answer.Revoked
 	_, err = identity.Revoked.read(identity)
 	return identity, err
+}
+
+// firstWait is how long who asks waits at least before it asks again; then twice as
+// long, and so on.
+const firstWait = 50 * time.Millisecond
+
+// isBroken reports whether a connection was ended without a word. An authority does
+// that when more ask at once than its gate lets in: when a whole cluster starts.
+// The same key may ask again with the same token.
+func isBroken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func ask(ctx context.Context, address string, settings *tls.Config, r request) (answer reply, err error) {

@@ -49,11 +49,15 @@ type site struct {
 
 func newSite(t *testing.T, name string, now func() time.Time) *site {
 	t.Helper()
+	return newSiteAt(t, listen(t), name, now)
+}
+
+func newSiteAt(t *testing.T, l net.Listener, name string, now func() time.Time) *site {
+	t.Helper()
 	a, err := NewAuthority(name, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := listen(t)
 	s := &site{Authority: a, address: l.Addr().String()}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
